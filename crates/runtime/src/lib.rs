@@ -1,0 +1,19 @@
+//! Everything that touches the machine: worker threads pinned to cores, sockets,
+//! TLS, coarse deadlines, buffers, mailboxes and cancellation.
+//!
+//! One worker is one thread, one core and one tokio `LocalRuntime`; nothing here
+//! moves a connection between threads behind its owner's back, and nothing takes
+//! a lock on the data path. This is the only crate of the workspace that may
+//! contain `unsafe`.
+
+pub mod buffer;
+pub mod cancel;
+pub mod clock;
+pub mod connections;
+pub mod deadline;
+pub mod io;
+pub mod listener;
+pub mod mailbox;
+pub mod panic;
+pub mod tls;
+pub mod worker;
