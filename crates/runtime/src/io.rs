@@ -1,1 +1,333 @@
-//! (under construction)
+//! One connection's byte stream, whatever carries it: TCP, a Unix socket, or
+//! TLS over either.
+//!
+//! An [`Io`] holds no read buffer of its own. [`Io::poll_readable`] says when a
+//! read is worth a buffer, so that an idle connection keeps none.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
+use tokio_util::io::poll_read_buf;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerAddr {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// A process on this machine, over a Unix socket. It has no address.
+    Unix,
+}
+
+impl PeerAddr {
+    /// The peer's IP address, if it has one.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for PeerAddr {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// A plain socket of either kind.
+#[derive(Debug)]
+pub enum Socket {
+    /// A TCP socket.
+    Tcp(TcpStream),
+    /// A Unix stream socket.
+    Unix(UnixStream),
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(Socket),
+    // Boxed: a TLS session is ten times a socket, and most connections have none.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// One connection's byte stream.
+///
+/// Reading and writing are cancellation safe: bytes that were read are in the
+/// caller's buffer, bytes that were not stay in the stream.
+#[derive(Debug)]
+pub struct Io {
+    stream: Stream,
+    /// Bytes read ahead (to detect a protocol) that are still to be delivered.
+    prefix: Option<Box<Bytes>>,
+}
+
+impl Io {
+    /// Wraps a connected TCP socket.
+    pub fn from_tcp(stream: TcpStream) -> Self {
+        Self::plain(Socket::Tcp(stream))
+    }
+
+    /// Wraps a connected Unix socket.
+    pub fn from_unix(stream: UnixStream) -> Self {
+        Self::plain(Socket::Unix(stream))
+    }
+
+    fn plain(socket: Socket) -> Self {
+        Self {
+            stream: Stream::Plain(socket),
+            prefix: None,
+        }
+    }
+
+    pub(crate) fn from_tls(stream: TlsStream<Socket>) -> Self {
+        Self {
+            stream: Stream::Tls(Box::new(stream)),
+            prefix: None,
+        }
+    }
+
+    /// Connects to a TCP address, with `TCP_NODELAY` set.
+    ///
+    /// # Errors
+    ///
+    /// What the connection attempt failed with. Has no time limit of its own.
+    pub async fn connect_tcp(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::from_tcp(stream))
+    }
+
+    /// Connects to a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// What the connection attempt failed with.
+    pub async fn connect_unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::from_unix)
+    }
+
+    /// Puts bytes that were read ahead back in front of the stream.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: Bytes) -> Self {
+        if !prefix.is_empty() {
+            self.prefix = Some(Box::new(prefix));
+        }
+        self
+    }
+
+    /// Takes the plain socket out, to put TLS on it.
+    ///
+    /// # Errors
+    ///
+    /// The stream itself, if it is TLS already or has bytes read ahead.
+    pub fn into_socket(self) -> Result<Socket, Self> {
+        match self {
+            Self {
+                stream: Stream::Plain(socket),
+                prefix: None,
+            } => Ok(socket),
+            other => Err(other),
+        }
+    }
+
+    /// The TLS session, if this stream has one.
+    pub fn tls(&self) -> Option<&rustls::CommonState> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => match &**stream {
+                TlsStream::Server(stream) => Some(stream.get_ref().1),
+                TlsStream::Client(stream) => Some(stream.get_ref().1),
+            },
+        }
+    }
+
+    /// The host name the TLS client asked for (RFC 6066 section 3).
+    pub fn server_name(&self) -> Option<&str> {
+        match &self.stream {
+            Stream::Tls(stream) => match &**stream {
+                TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+                TlsStream::Client(_) => None,
+            },
+            Stream::Plain(_) => None,
+        }
+    }
+
+    /// Ready when a read is likely to give bytes, the end, or an error.
+    ///
+    /// May be ready without cause (a TLS record that carries no data): the read
+    /// then is pending, and the caller gives its buffer back and asks again.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.prefix.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        match &self.stream {
+            Stream::Plain(socket) => socket.poll_readable(cx),
+            Stream::Tls(stream) => {
+                let (socket, session) = stream.get_ref();
+                if session.wants_read() {
+                    socket.poll_readable(cx)
+                } else {
+                    Poll::Ready(Ok(()))
+                }
+            }
+        }
+    }
+
+    /// Waits until a read is likely to give something. See [`Io::poll_readable`].
+    ///
+    /// # Errors
+    ///
+    /// The runtime is shutting down.
+    pub async fn readable(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_readable(cx)).await
+    }
+
+    /// Reads into the spare capacity of `buffer`, which must not be empty.
+    ///
+    /// Zero means the peer has finished sending.
+    pub fn poll_read_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        poll_read_buf(Pin::new(self), cx, buffer)
+    }
+}
+
+impl Socket {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(prefix) = &mut self.prefix {
+            let count = prefix.len().min(buffer.remaining());
+            buffer.put_slice(&prefix[..count]);
+            prefix.advance(count);
+            if prefix.is_empty() {
+                self.prefix = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.stream {
+            Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+/// Forwards the writing half of [`AsyncWrite`] to whatever `$self` holds.
+macro_rules! each_stream {
+    ($self:expr, $variant:ident, $first:ident, $second:ident, $stream:ident => $call:expr) => {
+        match $self {
+            $variant::$first($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            $variant::$second($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_shutdown(cx))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_shutdown(cx))
+    }
+}
+
+// An idle connection is mostly this: keep it to a few words.
+const _: () = assert!(size_of::<Io>() <= 48);

@@ -13,6 +13,7 @@ pub mod connections;
 pub mod deadline;
 pub mod io;
 pub mod listener;
+pub mod local;
 pub mod mailbox;
 pub mod panic;
 pub mod tls;
