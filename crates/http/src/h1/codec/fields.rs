@@ -1,0 +1,109 @@
+//! Turns the field lines of one head into a `HeaderMap` and, in the same pass,
+//! gathers what frames the message. Called by the head parsers.
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, UPGRADE,
+};
+
+use super::ParseError;
+use super::framing::{Framing, LengthField};
+
+/// A map larger than this is given back to the allocator rather than reused,
+/// so that one extreme message does not stay in memory.
+const RECYCLED_CAPACITY_MAX: usize = 256;
+
+/// Which side sent the head: responses may repeat an equal `Content-Length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Server,
+}
+
+/// How many `Host` fields were there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HostCount {
+    None,
+    One,
+}
+
+/// What one pass over the fields found.
+#[derive(Debug)]
+pub(super) struct Fields {
+    pub(super) framing: Framing,
+    pub(super) host: HostCount,
+    pub(super) has_upgrade: bool,
+    pub(super) expects_continue: bool,
+}
+
+/// Moves the parsed lines into `map` (which must be empty) as slices of `head`.
+pub(super) fn collect(
+    head: &Bytes,
+    lines: &[httparse::Header<'_>],
+    sender: Sender,
+    map: &mut HeaderMap,
+) -> Result<Fields, ParseError> {
+    let mut fields = Fields {
+        framing: Framing::new(),
+        host: HostCount::None,
+        has_upgrade: false,
+        expects_continue: false,
+    };
+    map.reserve(lines.len());
+    for line in lines {
+        let (name, value) = field(head, line)?;
+        match name {
+            CONTENT_LENGTH => match fields.framing.content_length(line.value)? {
+                LengthField::First => {}
+                LengthField::Duplicate if sender == Sender::Server => continue,
+                LengthField::Duplicate => return Err(ParseError::RepeatedContentLength),
+            },
+            TRANSFER_ENCODING => fields.framing.transfer_encoding(line.value)?,
+            CONNECTION => fields.framing.connection(line.value),
+            HOST => match fields.host {
+                HostCount::None => fields.host = HostCount::One,
+                HostCount::One => return Err(ParseError::RepeatedHost),
+            },
+            EXPECT if line.value.eq_ignore_ascii_case(b"100-continue") => {
+                fields.expects_continue = true;
+            }
+            UPGRADE => fields.has_upgrade |= !line.value.is_empty(),
+            _ => {}
+        }
+        map.append(name, value);
+    }
+    Ok(fields)
+}
+
+/// One line as a typed pair; the value shares the memory of `head`.
+pub(super) fn field(
+    head: &Bytes,
+    line: &httparse::Header<'_>,
+) -> Result<(HeaderName, HeaderValue), ParseError> {
+    let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| ParseError::HeaderName)?;
+    let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
+        .map_err(|_| ParseError::HeaderValue)?;
+    Ok((name, value))
+}
+
+/// An emptied map for the next head, or nothing worth keeping.
+pub(super) fn recycled(mut map: HeaderMap) -> HeaderMap {
+    if map.capacity() > RECYCLED_CAPACITY_MAX {
+        return HeaderMap::new();
+    }
+    map.clear();
+    map
+}
+
+/// What httparse refused, in the terms of this codec; `first_line` is what it
+/// means when the fault is before the fields.
+pub(super) const fn refused(error: httparse::Error, first_line: ParseError) -> ParseError {
+    match error {
+        httparse::Error::HeaderName => ParseError::HeaderName,
+        httparse::Error::HeaderValue => ParseError::HeaderValue,
+        httparse::Error::TooManyHeaders => ParseError::TooManyHeaders,
+        httparse::Error::Version => ParseError::Version,
+        _ => first_line,
+    }
+}

@@ -1,0 +1,201 @@
+//! Request heads (RFC 9112 section 3). Called by a server connection.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+
+use super::fields::{self, Fields, HostCount, Sender};
+use super::framing::Minor;
+use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::{
+    BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, authority, target,
+};
+
+/// A field table that fits almost every request and is cheap to clear.
+const USUAL_HEADER_COUNT: usize = 32;
+
+/// A request up to its body, with everything the connection must know.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// Method, target, version and fields. `Request::from_parts` takes them as
+    /// they are. For a target in absolute-form the URI keeps its authority and
+    /// `Host` holds that same authority, whatever the client had put there.
+    pub parts: request::Parts,
+    /// How the body ends; never `UntilClose` or `Tunnel` in a request.
+    pub body: BodyLength,
+    /// Whether the client wants the connection kept.
+    pub intent: ConnectionIntent,
+    /// The client waits for `100 Continue` before it sends the body. Only for
+    /// HTTP/1.1 requests that have one.
+    pub expects_continue: bool,
+    /// `Connection: upgrade` with an `Upgrade` field in HTTP/1.1, or CONNECT:
+    /// after a `101` or 2xx the connection may become a tunnel.
+    pub upgrade: bool,
+}
+
+/// Parses request heads, one after another, from one connection's input.
+#[derive(Debug)]
+pub struct RequestParser {
+    scanner: BlockScanner,
+    leading: LeadingLine,
+    spare: HeaderMap,
+}
+
+/// RFC 9112 section 2.2: one empty line before a request line is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeadingLine {
+    Allowed,
+    Skipped,
+}
+
+impl RequestParser {
+    /// A parser at the start of a request. Allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            scanner: BlockScanner::head(),
+            leading: LeadingLine::Allowed,
+            spare: HeaderMap::new(),
+        }
+    }
+
+    /// Hands back a map no longer needed, so that the next head is parsed
+    /// without allocating one. Very large maps are dropped.
+    pub fn recycle(&mut self, headers: HeaderMap) {
+        self.spare = fields::recycled(headers);
+    }
+
+    /// Takes one head off the front of `buffer`, or `None` while its end has
+    /// not arrived. Between two calls bytes may only be added to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// Any rule of RFC 9112 broken or limit exceeded, as soon as the bytes
+    /// show it. Neither parser nor buffer can be used afterwards.
+    pub fn parse(
+        &mut self,
+        buffer: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<RequestHead>, ParseError> {
+        let length = loop {
+            match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+                None => return Ok(None),
+                Some(LINE_END) if self.leading == LeadingLine::Allowed => {
+                    buffer.advance(LINE_END);
+                    self.leading = LeadingLine::Skipped;
+                    self.scanner = BlockScanner::head();
+                }
+                Some(LINE_END) => return Err(ParseError::EmptyRequestLine),
+                Some(length) => break length,
+            }
+        };
+        self.scanner = BlockScanner::head();
+        self.leading = LeadingLine::Allowed;
+        let head = buffer.split_to(length).freeze();
+        let headers = std::mem::take(&mut self.spare);
+        if limits.header_count <= USUAL_HEADER_COUNT {
+            return parse_head::<USUAL_HEADER_COUNT>(&head, headers, limits).map(Some);
+        }
+        match parse_head::<USUAL_HEADER_COUNT>(&head, headers, limits) {
+            Err(ParseError::TooManyHeaders) => {
+                parse_head::<MAX_HEADER_COUNT>(&head, HeaderMap::new(), limits).map(Some)
+            }
+            parsed => parsed.map(Some),
+        }
+    }
+}
+
+impl Default for RequestParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `COUNT` is the size of the field table on the stack.
+fn parse_head<const COUNT: usize>(
+    head: &Bytes,
+    mut headers: HeaderMap,
+    limits: &Limits,
+) -> Result<RequestHead, ParseError> {
+    let mut table = [httparse::EMPTY_HEADER; COUNT];
+    let table = &mut table[..limits.header_count.min(COUNT)];
+    let mut parsed = httparse::Request::new(table);
+    let complete = parsed.parse(head).map_err(|error| refused(error, head))?;
+    let (Some(method), Some(target), Some(minor), true) = (
+        parsed.method,
+        parsed.path,
+        parsed.version,
+        complete.is_complete(),
+    ) else {
+        return Err(ParseError::RequestLine);
+    };
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| ParseError::RequestLine)?;
+    let uri = target::parse(&method, head.slice_ref(target.as_bytes()))?;
+    let minor = if minor == 0 {
+        Minor::Http10
+    } else {
+        Minor::Http11
+    };
+    let fields = fields::collect(head, parsed.headers, Sender::Client, &mut headers)?;
+    check_host(&fields, minor, &headers)?;
+    if let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) {
+        replace_host(authority.as_str(), &mut headers)?;
+    }
+    let body = fields
+        .framing
+        .request_body(&method, minor, limits.body_bytes)?;
+    let has_body = !matches!(body, BodyLength::None | BodyLength::Fixed(0));
+    let connect = method == Method::CONNECT;
+    let upgrade = fields.framing.connection_upgrade && fields.has_upgrade;
+
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = method;
+    parts.uri = uri;
+    parts.version = minor.version();
+    parts.headers = headers;
+    Ok(RequestHead {
+        body,
+        intent: fields.framing.intent(minor),
+        expects_continue: fields.expects_continue && has_body && minor == Minor::Http11,
+        upgrade: connect || upgrade && parts.version == Version::HTTP_11,
+        parts,
+    })
+}
+
+/// RFC 9112 section 3.2: required in 1.1, at most one, and well-formed.
+fn check_host(fields: &Fields, minor: Minor, headers: &HeaderMap) -> Result<(), ParseError> {
+    match fields.host {
+        HostCount::None if minor == Minor::Http10 => Ok(()),
+        HostCount::None => Err(ParseError::MissingHost),
+        HostCount::One => match headers.get(HOST) {
+            Some(host) if authority::is_valid(host.as_bytes(), authority::Port::Optional) => Ok(()),
+            _ => Err(ParseError::InvalidHost),
+        },
+    }
+}
+
+/// RFC 9112 section 3.2.2: the authority of the target wins over `Host`.
+fn replace_host(authority: &str, headers: &mut HeaderMap) -> Result<(), ParseError> {
+    let value = HeaderValue::from_str(authority).map_err(|_| ParseError::Target)?;
+    headers.insert(HOST, value);
+    Ok(())
+}
+
+/// Only a request line that ends in a version of the right shape is answered
+/// with `505`; anything else there is a malformed line.
+fn refused(error: httparse::Error, head: &[u8]) -> ParseError {
+    match fields::refused(error, ParseError::RequestLine) {
+        ParseError::Version if !ends_in_version(head) => ParseError::RequestLine,
+        refused => refused,
+    }
+}
+
+fn ends_in_version(head: &[u8]) -> bool {
+    let line = memchr::memchr(b'\r', head).map_or(head, |end| &head[..end]);
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or(line);
+    matches!(
+        version,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit()
+    )
+}

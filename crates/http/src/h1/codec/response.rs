@@ -1,0 +1,137 @@
+//! Response heads (RFC 9112 section 4). Called by a client connection.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Response, StatusCode, response};
+
+use super::fields::{self, Sender};
+use super::framing::Minor;
+use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError};
+
+/// A field table that fits almost every response and is cheap to clear.
+const USUAL_HEADER_COUNT: usize = 32;
+
+/// A response up to its body, with everything the connection must know.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// Status, version and fields. `Response::from_parts` takes them as they
+    /// are. An equal `Content-Length` sent twice is in there once.
+    pub parts: response::Parts,
+    /// How the body ends.
+    pub body: BodyLength,
+    /// Whether the connection can carry another request after this response;
+    /// never for `UntilClose` and `Tunnel`.
+    pub intent: ConnectionIntent,
+}
+
+impl ResponseHead {
+    /// A 1xx other than `101`: the final response is still to come.
+    #[must_use]
+    pub fn is_informational(&self) -> bool {
+        self.parts.status.is_informational() && self.parts.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// Parses response heads, one after another, from one connection's input.
+/// Informational responses are heads of their own.
+#[derive(Debug)]
+pub struct ResponseParser {
+    scanner: BlockScanner,
+    spare: HeaderMap,
+}
+
+impl ResponseParser {
+    /// A parser at the start of a response. Allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            scanner: BlockScanner::head(),
+            spare: HeaderMap::new(),
+        }
+    }
+
+    /// Hands back a map no longer needed, so that the next head is parsed
+    /// without allocating one. Very large maps are dropped.
+    pub fn recycle(&mut self, headers: HeaderMap) {
+        self.spare = fields::recycled(headers);
+    }
+
+    /// Takes one head off the front of `buffer`, or `None` while its end has
+    /// not arrived. `request` is the method this answers: it decides whether
+    /// there is a body. Between two calls bytes may only be added to `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// Any rule of RFC 9112 broken or limit exceeded, as soon as the bytes
+    /// show it. Neither parser nor buffer can be used afterwards.
+    pub fn parse(
+        &mut self,
+        buffer: &mut BytesMut,
+        request: &Method,
+        limits: &Limits,
+    ) -> Result<Option<ResponseHead>, ParseError> {
+        let length = match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+            None => return Ok(None),
+            Some(LINE_END) => return Err(ParseError::StatusLine),
+            Some(length) => length,
+        };
+        self.scanner = BlockScanner::head();
+        let head = buffer.split_to(length).freeze();
+        let headers = std::mem::take(&mut self.spare);
+        match parse_head::<USUAL_HEADER_COUNT>(&head, headers, request, limits) {
+            Err(ParseError::TooManyHeaders) if limits.header_count > USUAL_HEADER_COUNT => {
+                parse_head::<MAX_HEADER_COUNT>(&head, HeaderMap::new(), request, limits).map(Some)
+            }
+            parsed => parsed.map(Some),
+        }
+    }
+}
+
+impl Default for ResponseParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `COUNT` is the size of the field table on the stack.
+fn parse_head<const COUNT: usize>(
+    head: &Bytes,
+    mut headers: HeaderMap,
+    request: &Method,
+    limits: &Limits,
+) -> Result<ResponseHead, ParseError> {
+    let mut table = [httparse::EMPTY_HEADER; COUNT];
+    let table = &mut table[..limits.header_count.min(COUNT)];
+    let mut parsed = httparse::Response::new(table);
+    let complete = parsed
+        .parse(head)
+        .map_err(|error| fields::refused(error, ParseError::StatusLine))?;
+    let (Some(code), Some(minor), true) = (parsed.code, parsed.version, complete.is_complete())
+    else {
+        return Err(ParseError::StatusLine);
+    };
+    let status = StatusCode::from_u16(code).map_err(|_| ParseError::StatusLine)?;
+    let minor = if minor == 0 {
+        Minor::Http10
+    } else {
+        Minor::Http11
+    };
+    let fields = fields::collect(head, parsed.headers, Sender::Server, &mut headers)?;
+    let body = fields
+        .framing
+        .response_body(request, status, minor, limits.body_bytes)?;
+    let intent = match body {
+        BodyLength::UntilClose | BodyLength::Tunnel => ConnectionIntent::Close,
+        _ => fields.framing.intent(minor),
+    };
+
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = status;
+    parts.version = minor.version();
+    parts.headers = headers;
+    Ok(ResponseHead {
+        parts,
+        body,
+        intent,
+    })
+}
