@@ -1,1 +1,5 @@
-#![doc = "placeholder"]
+//! The HTTP gateway's parts: which route a request takes, which endpoint serves it,
+//! what happens to its headers on the way, and the line it leaves in the access log.
+#![forbid(unsafe_code)]
+
+pub mod route;
