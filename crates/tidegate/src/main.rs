@@ -1,1 +1,16 @@
-fn main() {}
+//! The `tidegate` binary.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use tidegate::check::check;
+use tidegate::cli::{Cli, Verb};
+
+fn main() -> ExitCode {
+    match Cli::from_process().into_verb() {
+        Verb::Check(arguments) => check(&arguments.config),
+        Verb::Run(_) => {
+            eprintln!("tidegate: `run` is not assembled yet");
+            ExitCode::FAILURE
+        }
+    }
+}

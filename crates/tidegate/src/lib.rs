@@ -1,0 +1,9 @@
+//! The `tidegate` server: settings, assembly and control of the gateway.
+//!
+//! The binary in `main.rs` is a thin wrapper around this library, so that tests and
+//! other programs can use the same parts.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod cli;
+pub mod settings;

@@ -1,0 +1,214 @@
+//! The settings: one TOML file, read strictly, every mistake located.
+//!
+//! [`load`] and [`parse`] either give checked, plain data or a [`Report`] with every
+//! mistake of the file, each with file, line, column, key and what was expected.
+//! Nothing here opens a socket or reads a certificate; that it exists is checked.
+//! [`plan`] names the sites that two settings differ in.
+
+mod address;
+mod findings;
+mod limits;
+mod plan;
+mod process;
+mod references;
+mod report;
+mod route;
+mod scalars;
+mod section;
+mod server;
+mod suggest;
+mod syntax;
+mod tls;
+mod upstream;
+
+pub use address::{EndpointAddress, ListenAddr, Network};
+pub use limits::{Limits, Timeouts};
+pub use plan::{Plan, plan};
+pub use process::{AccessLog, Dns, LogTarget, Runtime};
+pub use report::{Colour, Located, Related, Report};
+pub use route::{
+    Action, HeaderEdits, HostPattern, Part, PathPattern, Redirect, Respond, Rewrite, Route,
+    RouteLimits, RoutePath, RouteTimeouts, Template,
+};
+pub use server::{Forwarded, Listen, Protocol, Server};
+pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
+pub use upstream::{Balance, Endpoint, HostHeader, Pool, Upstream};
+
+use findings::{Finding, Findings, Span};
+use references::References;
+use section::{Found, Section, quoted};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use toml::de::{DeTable, DeValue};
+
+/// The largest file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// The longest name of a server or an upstream, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Everything a file says, checked; what it does not say has its default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `[runtime]`
+    pub runtime: Runtime,
+    /// `[access_log]`; off when absent.
+    pub access_log: Option<AccessLog>,
+    /// `[dns]`
+    pub dns: Dns,
+    /// `[servers.NAME]`, by name; at least one.
+    pub servers: BTreeMap<String, Server>,
+    /// `[upstreams.NAME]`, by name; every upstream that a route names is here.
+    pub upstreams: BTreeMap<String, Upstream>,
+}
+
+/// Where in the file something is written, from 1; columns count characters.
+///
+/// All places are equal: settings that say the same in different lines are the same
+/// settings, and nothing is rebuilt because of a new comment.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Reads the settings in the file at `path`. Relative paths in it start at its
+/// directory.
+///
+/// # Errors
+///
+/// A report with every mistake; with a single one, about the whole file, when the
+/// file cannot be read.
+pub fn load(path: &Path) -> Result<Settings, Report> {
+    let origin = path.display().to_string();
+    let bytes = match read_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(message) => return Err(Report::whole_file(&origin, message)),
+    };
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(text, &origin, base),
+        Err(error) => {
+            let lossy = String::from_utf8_lossy(&bytes);
+            let at = error.valid_up_to();
+            let finding = Finding::new(at..at, findings::KeyPath::default(), "not UTF-8 text");
+            let findings = Findings::new(&lossy, base, Vec::new());
+            findings.push(finding.expected("text in UTF-8"));
+            Err(Report::new(&origin, &lossy, &findings))
+        }
+    }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("cannot read the file: {error}");
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    let mut limited = file.take(FILE_BYTES_MAX + 1);
+    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    match bytes.len() as u64 > FILE_BYTES_MAX {
+        true => Err(format!("the file is larger than {FILE_BYTES_MAX} bytes")),
+        false => Ok(bytes),
+    }
+}
+
+/// Reads the settings in `text`. `origin` names it in errors; relative paths in it
+/// start at `base`.
+///
+/// # Errors
+///
+/// A report with every mistake in the text.
+pub fn parse(text: &str, origin: &str, base: &Path) -> Result<Settings, Report> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (settings, findings) = read(text, base);
+    let report = Report::new(origin, text, &findings);
+    match settings {
+        Some(settings) if report.errors.is_empty() => Ok(settings),
+        _ if report.errors.is_empty() => Err(Report::whole_file(
+            origin,
+            "the file cannot be understood".to_owned(),
+        )),
+        _ => Err(report),
+    }
+}
+
+fn read(text: &str, base: &Path) -> (Option<Settings>, Findings) {
+    let repaired = syntax::repair(text);
+    let findings = Findings::new(text, base, repaired.lost);
+    for finding in repaired.findings {
+        findings.push(finding);
+    }
+    let (document, _) = DeTable::parse_recoverable(&repaired.text);
+    let document = document.into_inner();
+    let references = References::default();
+    let settings = Section::root(&findings, &document, |section| {
+        Settings::read(section, &references)
+    });
+    let defined: Vec<&str> = match document.get("upstreams").map(|value| value.get_ref()) {
+        Some(DeValue::Table(upstreams)) => upstreams.keys().map(|key| &**key.get_ref()).collect(),
+        _ => Vec::new(),
+    };
+    references.check(&findings, &defined);
+    (settings, findings)
+}
+
+impl Settings {
+    fn read(section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let runtime = section.table("runtime", Runtime::read);
+        let access_log = section.optional_table("access_log", AccessLog::read);
+        let dns = section.table("dns", Dns::read);
+        let admin = section.read("admin", "nothing", |found| -> Option<()> {
+            let message = "the admin listener is not supported by this build yet";
+            found.refuse(message, "no [admin] table")
+        });
+        let admin = admin.optional();
+        let expected = "at least one table such as [servers.web]";
+        let servers = section
+            .read("servers", expected, |found| {
+                server::read_servers(found, references)
+            })
+            .required();
+        let upstreams = section
+            .read("upstreams", "tables", upstream::read_upstreams)
+            .or(BTreeMap::new());
+        admin?;
+        Some(Self {
+            runtime: runtime?,
+            access_log: access_log?,
+            dns: dns?,
+            servers: servers?,
+            upstreams,
+        })
+    }
+}
+
+/// Checks the name of a server or an upstream; it ends up in logs and metrics.
+fn site_name(found: &Found<'_>, name: &str, span: Span) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(fits) {
+        return Some(name.to_owned());
+    }
+    let message = format!("{} cannot be a name", quoted(name));
+    let finding = Finding::new(span, found.path().clone(), message).expected(format!(
+        "1 to {NAME_BYTES_MAX} letters, digits, dashes and underscores"
+    ));
+    found.findings().push(finding);
+    None
+}

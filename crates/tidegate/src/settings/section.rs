@@ -1,0 +1,439 @@
+//! Reading a table of the file like a table on paper: one line per key.
+//!
+//! A reader is a function from a [`Section`] to `Option` of a checked value; it
+//! takes every key it knows, in any order, and never stops at the first mistake.
+//! Whoever hands a section to a reader closes it afterwards, so keys nobody took
+//! are always reported, and a key that is missing because it was mistyped is
+//! reported once, as the typo.
+
+use super::findings::{Finding, Findings, KeyPath, Mention, Span};
+use super::suggest::nearest;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// One table of the file, or the absence of it (then every key is absent).
+pub(super) struct Section<'a> {
+    findings: &'a Findings,
+    path: KeyPath,
+    span: Span,
+    table: Option<&'a DeTable<'a>>,
+    known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// One of `keys` has to be there and none is.
+struct Missing {
+    keys: Vec<&'static str>,
+    expected: String,
+}
+
+impl<'a> Section<'a> {
+    /// Reads the whole document with `reader`.
+    pub(super) fn root<T>(
+        findings: &'a Findings,
+        table: &'a DeTable<'a>,
+        reader: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        Self::read_with(findings, KeyPath::default(), 0..0, Some(table), reader)
+    }
+
+    fn read_with<T>(
+        findings: &'a Findings,
+        path: KeyPath,
+        span: Span,
+        table: Option<&'a DeTable<'a>>,
+        reader: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let mut section = Self {
+            findings,
+            path,
+            span,
+            table,
+            known: Vec::new(),
+            missing: Vec::new(),
+        };
+        let value = reader(&mut section);
+        section.close();
+        value
+    }
+
+    /// The section's own dotted path.
+    pub(super) fn path(&self) -> &KeyPath {
+        &self.path
+    }
+
+    /// Where the section is: its header, or its braces.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// What is shared by all readers.
+    pub(super) fn findings(&self) -> &'a Findings {
+        self.findings
+    }
+
+    /// Whether `key` is written here.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Takes `key`, and turns what is there into a `T` with `convert`, which reports
+    /// its own mistakes. `expected` describes a right value.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        expected: impl Into<String>,
+        convert: impl FnOnce(&Found<'a>) -> Option<T>,
+    ) -> Entry<'_, 'a, T> {
+        self.known.push(key);
+        let found = self.found(key);
+        self.findings.offer(&self.path, key, found.is_some());
+        let outcome = match found {
+            None => Outcome::Absent,
+            Some(found) => match convert(&found) {
+                Some(value) => Outcome::Good(value),
+                None => Outcome::Faulty,
+            },
+        };
+        Entry {
+            section: self,
+            key,
+            expected: expected.into(),
+            outcome,
+        }
+    }
+
+    /// Takes the table at `key`; one that is absent is read as an empty one, so that
+    /// defaults are written in one place.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        reader: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let found = self.found(key);
+        self.findings.offer(&self.path, key, found.is_some());
+        match found {
+            Some(found) => found.section(reader),
+            None => Self::read_with(
+                self.findings,
+                self.path.child(key),
+                self.span.clone(),
+                None,
+                reader,
+            ),
+        }
+    }
+
+    /// Takes the table at `key` if it is there.
+    pub(super) fn optional_table<T>(
+        &mut self,
+        key: &'static str,
+        reader: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.read(key, "a table", |found| found.section(reader))
+            .optional()
+    }
+
+    /// Reports that one of `keys` has to be here, unless one is.
+    pub(super) fn require_one(&mut self, keys: &[&'static str], expected: impl Into<String>) {
+        if !keys.iter().any(|key| self.has(key)) {
+            self.missing.push(Missing {
+                keys: keys.to_vec(),
+                expected: expected.into(),
+            });
+        }
+    }
+
+    /// Reports every one of `keys` but the first that is here.
+    pub(super) fn at_most_one(&mut self, keys: &[&'static str], expected: &str) {
+        let mut present: Vec<(Span, &str)> = keys
+            .iter()
+            .filter_map(|key| Some((self.key_span(key)?, *key)))
+            .collect();
+        present.sort_by_key(|(span, _)| span.start);
+        let mut present = present.into_iter();
+        let Some((first, first_key)) = present.next() else {
+            return;
+        };
+        for (span, key) in present {
+            self.findings.push(
+                Finding::new(
+                    span,
+                    self.path.child(key),
+                    format!("`{key}` does not go together with `{first_key}`"),
+                )
+                .expected(expected)
+                .related(first.clone(), "the other one"),
+            );
+        }
+    }
+
+    /// Where `key` itself is written.
+    pub(super) fn key_span(&self, key: &str) -> Option<Span> {
+        let (key, _) = self.table?.get_key_value(key)?;
+        Some(key.span())
+    }
+
+    fn found(&self, key: &str) -> Option<Found<'a>> {
+        let value = self.table?.get(key)?;
+        Some(Found::new(self.findings, self.path.child(key), value))
+    }
+
+    fn close(self) {
+        let mut typos: Vec<&str> = Vec::new();
+        for (key, _) in self.table.into_iter().flatten() {
+            let text: &str = key.get_ref();
+            if self.known.contains(&text) {
+                continue;
+            }
+            let unused = self.known.iter().copied().filter(|known| !self.has(known));
+            let near = nearest(text, unused).or_else(|| nearest(text, self.known.iter().copied()));
+            typos.extend(near);
+            self.report_unknown(text, key.span(), near);
+        }
+        for missing in &self.missing {
+            let excused = missing
+                .keys
+                .iter()
+                .any(|key| typos.contains(key) || self.findings.may_be_lost(&self.path, key));
+            if !excused {
+                self.report_missing(missing);
+            }
+        }
+    }
+
+    fn report_unknown(&self, key: &str, span: Span, near: Option<&str>) {
+        let finding = Finding::new(span, self.path.child(key), "unknown key");
+        let home = self.findings.home_of(&self.path, key);
+        let mut known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
+        known.sort();
+        self.findings.push(match (near, home) {
+            (Some(near), _) => finding
+                .expected(format!("`{near}`"))
+                .help(format!("did you mean `{near}`?")),
+            (None, Some(home)) => finding
+                .expected(format!("`{key}` in `{home}`"))
+                .help(format!("this key belongs in `{home}`")),
+            (None, None) => finding.expected(format!("one of {}", known.join(", "))),
+        });
+    }
+
+    fn report_missing(&self, missing: &Missing) {
+        let message = match missing.keys.as_slice() {
+            [key] => format!("the required key `{key}` is missing"),
+            keys => {
+                let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+                format!("one of {} is missing", keys.join(", "))
+            }
+        };
+        let key = match missing.keys.as_slice() {
+            [key] => self.path.child(key),
+            _ => self.path.clone(),
+        };
+        let finding = Finding::new(self.span.clone(), key, message);
+        self.findings
+            .push(finding.expected(missing.expected.as_str()));
+    }
+}
+
+enum Outcome<T> {
+    Absent,
+    Faulty,
+    Good(T),
+}
+
+/// A key that was looked for; the last word says what its absence means.
+#[must_use = "say what the absence of the key means"]
+pub(super) struct Entry<'s, 'a, T> {
+    section: &'s mut Section<'a>,
+    key: &'static str,
+    expected: String,
+    outcome: Outcome<T>,
+}
+
+impl<T> Entry<'_, '_, T> {
+    /// The value, or `default` when the key is absent. (Also when it is faulty: the
+    /// mistake is reported already and the result will never be used.)
+    pub(super) fn or(self, default: T) -> T {
+        match self.outcome {
+            Outcome::Good(value) => value,
+            Outcome::Absent | Outcome::Faulty => default,
+        }
+    }
+
+    /// The value; its absence is a mistake.
+    pub(super) fn required(self) -> Option<T> {
+        match self.outcome {
+            Outcome::Good(value) => Some(value),
+            Outcome::Faulty => None,
+            Outcome::Absent => {
+                self.section.missing.push(Missing {
+                    keys: vec![self.key],
+                    expected: self.expected,
+                });
+                None
+            }
+        }
+    }
+
+    /// `Some(None)` when the key is absent, `None` when it is faulty.
+    pub(super) fn optional(self) -> Option<Option<T>> {
+        match self.outcome {
+            Outcome::Good(value) => Some(Some(value)),
+            Outcome::Absent => Some(None),
+            Outcome::Faulty => None,
+        }
+    }
+}
+
+/// A value in the file: what it is, where it is, and which key it belongs to.
+pub(super) struct Found<'a> {
+    findings: &'a Findings,
+    path: KeyPath,
+    span: Span,
+    value: &'a DeValue<'a>,
+}
+
+/// Longer values are cut when they are quoted in a message.
+const QUOTED_CHARS_MAX: usize = 60;
+
+impl<'a> Found<'a> {
+    fn new(findings: &'a Findings, path: KeyPath, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Self {
+            findings,
+            path,
+            span: value.span(),
+            value: value.get_ref(),
+        }
+    }
+
+    pub(super) fn findings(&self) -> &'a Findings {
+        self.findings
+    }
+
+    pub(super) fn value(&self) -> &'a DeValue<'a> {
+        self.value
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn path(&self) -> &KeyPath {
+        &self.path
+    }
+
+    /// `value`, with where it came from.
+    pub(super) fn mention<T>(&self, value: T) -> Mention<T> {
+        Mention {
+            value,
+            span: self.span.clone(),
+            key: self.path.clone(),
+        }
+    }
+
+    /// Starts a finding about this value.
+    pub(super) fn finding(&self, message: impl Into<String>) -> Finding {
+        Finding::new(self.span.clone(), self.path.clone(), message)
+    }
+
+    /// Reports this value; always `None`, to be returned.
+    pub(super) fn refuse<T>(
+        &self,
+        message: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Option<T> {
+        self.findings.push(self.finding(message).expected(expected));
+        None
+    }
+
+    /// Reports that this value is of the wrong kind.
+    pub(super) fn wrong_type<T>(&self, expected: impl Into<String>) -> Option<T> {
+        self.refuse(format!("found {}", self.describe()), expected)
+    }
+
+    /// The value in words: `the integer 10`.
+    pub(super) fn describe(&self) -> String {
+        match self.value {
+            DeValue::String(text) => format!("the string {}", quoted(text)),
+            DeValue::Integer(integer) => format!("the integer {integer}"),
+            DeValue::Float(float) => format!("the number {float}"),
+            DeValue::Boolean(boolean) => format!("`{boolean}`"),
+            DeValue::Datetime(_) => "a date".to_owned(),
+            DeValue::Array(_) => "an array".to_owned(),
+            DeValue::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    /// The value as a string.
+    pub(super) fn text(&self, expected: &str) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) => Some(text),
+            _ => self.wrong_type(expected),
+        }
+    }
+
+    /// The elements of an array.
+    pub(super) fn items(&self, expected: &str) -> Option<Vec<Self>> {
+        let DeValue::Array(array) = self.value else {
+            return self.wrong_type(expected);
+        };
+        let items = array.iter().enumerate();
+        Some(
+            items
+                .map(|(index, item)| Self::new(self.findings, self.path.index(index), item))
+                .collect(),
+        )
+    }
+
+    /// The entries of a table whose keys are names, in the order of the file, with
+    /// the span of each name.
+    pub(super) fn entries(&self, expected: &str) -> Option<Vec<(&'a str, Span, Self)>> {
+        let DeValue::Table(table) = self.value else {
+            return self.wrong_type(expected);
+        };
+        let mut entries: Vec<_> = table
+            .iter()
+            .map(|(key, value)| {
+                let name: &str = key.get_ref();
+                let found = Self::new(self.findings, self.path.child(name), value);
+                (name, key.span(), found)
+            })
+            .collect();
+        entries.sort_by_key(|(_, span, _)| span.start);
+        Some(entries)
+    }
+
+    /// The value as a table, read by `reader`.
+    pub(super) fn section<T>(
+        &self,
+        reader: impl FnOnce(&mut Section<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let DeValue::Table(table) = self.value else {
+            return self.wrong_type("a table");
+        };
+        Section::read_with(
+            self.findings,
+            self.path.clone(),
+            self.span.clone(),
+            Some(table),
+            reader,
+        )
+    }
+}
+
+/// `text` in quotes, cut if it is long.
+pub(super) fn quoted(text: &str) -> String {
+    if text.chars().count() <= QUOTED_CHARS_MAX {
+        return format!("{text:?}");
+    }
+    let cut: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    format!("{:?}", format!("{cut}..."))
+}
+
+/// Every `Some`, or `None` if one of them is not: after all have been looked at.
+pub(super) fn all<T>(values: impl IntoIterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let values: Vec<Option<T>> = values.into_iter().collect();
+    values.into_iter().collect()
+}

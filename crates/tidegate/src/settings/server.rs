@@ -1,0 +1,222 @@
+//! `[servers.NAME]`: one site, with its listeners, limits and routes.
+
+use super::address::{LISTEN, ListenAddr, Network, parse_listen};
+use super::limits::{Limits, Timeouts};
+use super::references::References;
+use super::route::Route;
+use super::scalars::{Zero, parsed};
+use super::section::{Found, Section, all, quoted};
+use super::tls::Tls;
+use super::{Place, site_name};
+use std::time::Duration;
+
+/// One site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Its name in the settings, in logs and in metrics.
+    pub name: String,
+    /// Where it is defined.
+    pub place: Place,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Where it listens; at least one.
+    pub listen: Vec<Listen>,
+    /// How many connections the kernel may hold that were not accepted yet.
+    pub backlog: u32,
+    /// Whether small writes leave at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// How long connections of an old generation may take to leave.
+    pub drain: Duration,
+    /// Whether its requests are in the access log, if there is one.
+    pub access_log: bool,
+    /// Whether HTTP/2 is spoken, by ALPN and by prior knowledge.
+    pub http2: bool,
+    /// TLS on every listener, if present.
+    pub tls: Option<Tls>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How much there may be of things.
+    pub limits: Limits,
+    /// Which headers about the client are believed and sent on.
+    pub forwarded: Forwarded,
+    /// What happens to which request, in the order of the file.
+    pub routes: Vec<Route>,
+}
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+}
+
+/// One listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// The address.
+    pub address: ListenAddr,
+    /// Where it is written, for the error when it cannot be bound.
+    pub place: Place,
+}
+
+/// `forwarded`: what upstreams are told about the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Peers whose `X-Forwarded-*` is kept and appended to; that of others is replaced.
+    pub trust: Vec<Network>,
+    /// Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent at all.
+    pub x_forwarded: bool,
+    /// The name in `Via` (RFC 9110 section 7.6.3).
+    pub via: String,
+}
+
+/// The most `listen` addresses of a server.
+const LISTEN_MAX: usize = 64;
+
+pub(super) fn read_servers(
+    found: &Found<'_>,
+    references: &References,
+) -> Option<std::collections::BTreeMap<String, Server>> {
+    let entries = found.entries("tables such as [servers.web]")?;
+    if entries.is_empty() {
+        return found.refuse("there is no server", "a table such as [servers.web]");
+    }
+    let servers = all(entries.into_iter().map(|(name, span, found)| {
+        let place = found.findings().place(found.span().start);
+        let name = site_name(&found, name, span);
+        let server = read_server(&found, place, references);
+        let (name, mut server) = (name?, server?);
+        server.name.clone_from(&name);
+        Some((name, server))
+    }))?;
+    Some(servers.into_iter().collect())
+}
+
+fn read_server(found: &Found<'_>, place: Place, references: &References) -> Option<Server> {
+    if speaks_something_else(found) {
+        return None;
+    }
+    found.section(|section| Server::read(section, place, references))
+}
+
+/// A server of a protocol that is not built in is one error, not one for each of
+/// its keys.
+fn speaks_something_else(found: &Found<'_>) -> bool {
+    use toml::de::DeValue;
+    let DeValue::Table(table) = found.value() else {
+        return false;
+    };
+    let Some(protocol) = table.get("protocol") else {
+        return false;
+    };
+    let later = matches!(protocol.get_ref(), DeValue::String(text)
+        if matches!(text.as_ref(), "thrift" | "tcp" | "mqtt"));
+    if later {
+        let message = format!(
+            "the protocol {:?} is not supported by this build yet",
+            protocol.get_ref().as_str().unwrap_or_default()
+        );
+        let finding =
+            super::findings::Finding::new(protocol.span(), found.path().child("protocol"), message);
+        found.findings().push(finding.expected("\"http\""));
+    }
+    later
+}
+
+impl Server {
+    fn read(section: &mut Section<'_>, place: Place, references: &References) -> Option<Self> {
+        let protocol = section
+            .choice("protocol", &[("http", Protocol::Http)])
+            .required();
+        let listen = section
+            .read("listen", LISTEN, |found| read_listen(found, references))
+            .required();
+        let backlog = section.integer("backlog", 1..=65_535_u32).or(1024);
+        let nodelay = section.boolean("nodelay").or(true);
+        let drain = section
+            .duration("drain", Zero::Allowed)
+            .or(Duration::from_secs(30));
+        let access_log = section.boolean("access_log").or(true);
+        let http2 = section.boolean("http2").or(true);
+        let tls = section.optional_table("tls", Tls::read);
+        let timeouts = section.table("timeouts", Timeouts::read);
+        let limits = section.table("limits", Limits::read);
+        let forwarded = section.table("forwarded", Forwarded::read);
+        let shared = (
+            timeouts.clone().unwrap_or_default(),
+            limits.clone().unwrap_or_default(),
+        );
+        let routes = section
+            .read("routes", "an array of tables: [[...routes]]", |found| {
+                super::route::read_routes(found, &shared.0, &shared.1, references)
+            })
+            .or(Vec::new());
+        Some(Self {
+            name: String::new(),
+            place,
+            protocol: protocol?,
+            listen: listen?,
+            backlog,
+            nodelay,
+            drain,
+            access_log,
+            http2,
+            tls: tls?,
+            timeouts: timeouts?,
+            limits: limits?,
+            forwarded: forwarded?,
+            routes,
+        })
+    }
+}
+
+fn read_listen(found: &Found<'_>, references: &References) -> Option<Vec<Listen>> {
+    let one = |found: &Found<'_>| {
+        let resolve = |path: &str| found.findings().resolve(path);
+        let address = parsed(found, LISTEN, |text| parse_listen(text, &resolve))?;
+        references.listen(found.mention(address.clone()));
+        Some(Listen {
+            address,
+            place: found.findings().place(found.span().start),
+        })
+    };
+    if let toml::de::DeValue::String(_) = found.value() {
+        return Some(vec![one(found)?]);
+    }
+    let items = found.items(LISTEN)?;
+    match items.len() {
+        0 => found.refuse("there is no address", LISTEN),
+        1..=LISTEN_MAX => all(items.iter().map(one)),
+        count => found.refuse(
+            format!("{count} addresses are too many"),
+            format!("at most {LISTEN_MAX} addresses"),
+        ),
+    }
+}
+
+impl Forwarded {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let expected = "networks such as [\"127.0.0.0/8\", \"::1\"]";
+        let trust = section.read("trust", expected, |found| {
+            let items = found.items(expected)?;
+            all(items
+                .iter()
+                .map(|item| parsed(item, "a network such as \"10.0.0.0/8\"", str::parse)))
+        });
+        let trust = trust.or(Vec::new());
+        let x_forwarded = section.boolean("x_forwarded").or(true);
+        let expected = "a name of letters, digits and any of -._:";
+        let via = section.parsed("via", expected, |text| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+            if text.is_empty() || !text.bytes().all(fits) {
+                return Err(format!("{} cannot be a name in Via", quoted(text)));
+            }
+            Ok(text.to_owned())
+        });
+        Some(Self {
+            trust,
+            x_forwarded,
+            via: via.or("tidegate".to_owned()),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! TLS towards clients (`tls` of a server) and towards upstreams.
+
+use super::section::{Section, all};
+use std::path::PathBuf;
+
+/// `tls` of a server. The files are known to exist; whether they hold a matching
+/// pair shows when the site is staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// At least one; the first also serves clients that send no server name.
+    pub certificates: Vec<Certificate>,
+    /// The oldest version that is accepted.
+    pub min_version: TlsVersion,
+    /// Whether clients may resume with session tickets.
+    pub session_tickets: bool,
+}
+
+/// One certificate chain and its private key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain, leaf first.
+    pub chain: PathBuf,
+    /// The private key of the leaf.
+    pub key: PathBuf,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// `"1.2"`, RFC 5246.
+    Tls12,
+    /// `"1.3"`, RFC 8446.
+    Tls13,
+}
+
+impl Tls {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let expected = "an array such as [{ chain = \"web.crt\", key = \"web.key\" }]";
+        let certificates = section.read("certificates", expected, |found| {
+            let items = found.items(expected)?;
+            if items.is_empty() {
+                return found.refuse("there is no certificate", expected);
+            }
+            all(items.iter().map(|item| item.section(Certificate::read)))
+        });
+        let certificates = certificates.required();
+        let versions = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+        let min_version = section.choice("min_version", &versions);
+        let min_version = min_version.or(TlsVersion::Tls12);
+        let session_tickets = section.boolean("session_tickets").or(true);
+        Some(Self {
+            certificates: certificates?,
+            min_version,
+            session_tickets,
+        })
+    }
+}
+
+impl Certificate {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let chain = section.file("chain").required();
+        let key = section.file("key").required();
+        Some(Self {
+            chain: chain?,
+            key: key?,
+        })
+    }
+}
+
+/// `tls` of an upstream; `tls = {}` is TLS with every default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// The name asked for and verified; the endpoint's host when absent.
+    pub server_name: Option<String>,
+    /// The PEM file with the roots to trust; the system's when absent.
+    pub ca: Option<PathBuf>,
+    /// Whether the upstream has to prove who it is.
+    pub verify: Verify,
+}
+
+/// Whether the certificate of an upstream is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// `verify = true`: chain, name and time.
+    Full,
+    /// `verify = false`: encrypted, but to whom nobody knows.
+    Nothing,
+}
+
+impl UpstreamTls {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let expected = "a host name such as \"app.internal\"";
+        let server_name = section
+            .parsed("server_name", expected, super::address::parse_host)
+            .optional();
+        let ca = section.file("ca").optional();
+        let verify = match section.boolean("verify").or(true) {
+            true => Verify::Full,
+            false => Verify::Nothing,
+        };
+        Some(Self {
+            server_name: server_name?,
+            ca: ca?,
+            verify,
+        })
+    }
+}
