@@ -30,8 +30,8 @@ impl<T> Either<T, T> {
 
 impl<C, F, A, B> FactoryLayer<C, F> for Either<A, B>
 where
-    A: FactoryLayer<C, F>,
-    B: FactoryLayer<C, F>,
+    A: FactoryLayer<C, F, Factory: LayeredMakeService>,
+    B: FactoryLayer<C, F, Factory: LayeredMakeService>,
 {
     type Factory = Either<A::Factory, B::Factory>;
 

@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use crate::{Either, layered::Unlayered};
+use crate::{Either, LayeredMakeService, layered::Unlayered};
 
 /// Wraps a factory `F` in another one, set up from a config `C`.
 ///
 /// Implemented for `&L`, for [`Either`] (one of two layers) and for
 /// `Option<L>` (a layer that is on or off; inner state survives the switch,
-/// see [`LayeredMakeService`](crate::LayeredMakeService)).
+/// see [`LayeredMakeService`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot wrap `{F}` with a config of type `{C}`: the bound \
                `{Self}: FactoryLayer<{C}, {F}>` is missing",
@@ -35,7 +35,12 @@ impl<C, F, L: FactoryLayer<C, F> + ?Sized> FactoryLayer<C, F> for &L {
     }
 }
 
-impl<C, F, L: FactoryLayer<C, F>> FactoryLayer<C, F> for Option<L> {
+// The bound on the factory belongs to making, not to layering; here it is
+// reported at the push of the layer that does not meet it.
+impl<C, F, L> FactoryLayer<C, F> for Option<L>
+where
+    L: FactoryLayer<C, F, Factory: LayeredMakeService>,
+{
     type Factory = Either<L::Factory, Unlayered<F>>;
 
     fn layer(&self, config: &C, inner: F) -> Self::Factory {

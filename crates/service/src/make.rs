@@ -29,7 +29,9 @@ use std::{
     label = "does not implement `MakeService`",
     note = "the innermost factory of a stack must be pushed or set with `FactoryStack::replace`; \
             a factory that is only an `AsyncMakeService` becomes a `MakeService` through \
-            `FactoryStack::into_sync` when it never waits"
+            `FactoryStack::into_sync` if it never waits",
+    note = "`&F`, `Box<F>` and `Arc<F>` are factories of either kind only if `F: MakeService`: \
+            share a factory that is only async as `Shared<F>`"
 )]
 pub trait MakeService {
     /// The service this factory makes.
@@ -85,9 +87,7 @@ factory_behind_a_pointer!(&F, Box<F>, Arc<F>);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a factory: the bound `{Self}: AsyncMakeService` is missing",
     label = "implements neither `AsyncMakeService` nor `MakeService`",
-    note = "the innermost factory of a stack must be pushed or set with `FactoryStack::replace`; \
-            `&F`, `Box<F>` and `Arc<F>` are factories only if `F: MakeService`, so share a \
-            factory that is only async as `Shared<F>`"
+    note = "the innermost factory of a stack must be pushed or set with `FactoryStack::replace`"
 )]
 pub trait AsyncMakeService {
     /// The service this factory makes.

@@ -65,6 +65,8 @@ impl<C> FactoryStack<C, ()> {
     }
 }
 
+// Bounds sit on the methods, not on an `impl`: only then is a missing one
+// reported in the words of the trait that is missing.
 impl<C, F> FactoryStack<C, F> {
     /// Puts `factory` in the place of the one built so far.
     pub fn replace<N>(self, factory: N) -> FactoryStack<C, N> {
@@ -185,21 +187,15 @@ impl<C, F> FactoryStack<C, F> {
         (self.config, self.inner)
     }
 
-    fn map<N>(self, wrap: impl FnOnce(F) -> N) -> FactoryStack<C, N> {
-        FactoryStack {
-            config: self.config,
-            inner: wrap(self.inner),
-        }
-    }
-}
-
-impl<C, F: ReadyMakeService> FactoryStack<C, F> {
     /// Makes a service without a predecessor, at once.
     ///
     /// # Errors
     ///
     /// As the outermost factory.
-    pub fn make(&self) -> Result<F::Service, F::Error> {
+    pub fn make(&self) -> Result<F::Service, F::Error>
+    where
+        F: ReadyMakeService,
+    {
         self.inner.make_ready(None)
     }
 
@@ -209,18 +205,22 @@ impl<C, F: ReadyMakeService> FactoryStack<C, F> {
     /// # Errors
     ///
     /// As the outermost factory.
-    pub fn make_via_ref(&self, old: Option<&F::Service>) -> Result<F::Service, F::Error> {
+    pub fn make_via_ref(&self, old: Option<&F::Service>) -> Result<F::Service, F::Error>
+    where
+        F: ReadyMakeService,
+    {
         self.inner.make_ready(old)
     }
-}
 
-impl<C, F: AsyncMakeService> FactoryStack<C, F> {
     /// Makes a service without a predecessor.
     ///
     /// # Errors
     ///
     /// As the outermost factory.
-    pub async fn make_async(&self) -> Result<F::Service, F::Error> {
+    pub async fn make_async(&self) -> Result<F::Service, F::Error>
+    where
+        F: AsyncMakeService,
+    {
         self.inner.make().await
     }
 
@@ -230,11 +230,18 @@ impl<C, F: AsyncMakeService> FactoryStack<C, F> {
     /// # Errors
     ///
     /// As the outermost factory.
-    pub async fn make_async_via_ref(
-        &self,
-        old: Option<&F::Service>,
-    ) -> Result<F::Service, F::Error> {
+    pub async fn make_async_via_ref(&self, old: Option<&F::Service>) -> Result<F::Service, F::Error>
+    where
+        F: AsyncMakeService,
+    {
         self.inner.make_via_ref(old).await
+    }
+
+    fn map<N>(self, wrap: impl FnOnce(F) -> N) -> FactoryStack<C, N> {
+        FactoryStack {
+            config: self.config,
+            inner: wrap(self.inner),
+        }
     }
 }
 
