@@ -147,6 +147,16 @@ impl BodyDecoder {
         matches!(self.state, State::Complete)
     }
 
+    /// How many bytes of data are still to come, where the head announced it.
+    #[must_use]
+    pub const fn remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Complete => Some(0),
+            State::Fixed { left } => Some(left),
+            _ => None,
+        }
+    }
+
     fn start_chunk(&mut self, size: u64) -> Result<(), ParseError> {
         self.budget = self
             .budget

@@ -8,6 +8,7 @@ use http::header::{
 };
 
 use super::ParseError;
+use super::authority::{self, Port};
 use super::framing::{Framing, LengthField};
 
 /// A map larger than this is given back to the allocator rather than reused,
@@ -21,18 +22,19 @@ pub(super) enum Sender {
     Server,
 }
 
-/// How many `Host` fields were there.
+/// The `Host` field as it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HostCount {
-    None,
-    One,
+pub(super) enum HostField {
+    Missing,
+    Valid,
+    Invalid,
 }
 
 /// What one pass over the fields found.
 #[derive(Debug)]
 pub(super) struct Fields {
     pub(super) framing: Framing,
-    pub(super) host: HostCount,
+    pub(super) host: HostField,
     pub(super) has_upgrade: bool,
     pub(super) expects_continue: bool,
 }
@@ -46,7 +48,7 @@ pub(super) fn collect(
 ) -> Result<Fields, ParseError> {
     let mut fields = Fields {
         framing: Framing::new(),
-        host: HostCount::None,
+        host: HostField::Missing,
         has_upgrade: false,
         expects_continue: false,
     };
@@ -62,8 +64,12 @@ pub(super) fn collect(
             TRANSFER_ENCODING => fields.framing.transfer_encoding(line.value)?,
             CONNECTION => fields.framing.connection(line.value),
             HOST => match fields.host {
-                HostCount::None => fields.host = HostCount::One,
-                HostCount::One => return Err(ParseError::RepeatedHost),
+                HostField::Missing if authority::is_valid(line.value, Port::Optional) => {
+                    fields.host = HostField::Valid;
+                }
+                HostField::Missing => fields.host = HostField::Invalid,
+                _ if sender == Sender::Client => return Err(ParseError::RepeatedHost),
+                _ => {}
             },
             EXPECT if line.value.eq_ignore_ascii_case(b"100-continue") => {
                 fields.expects_continue = true;

@@ -4,12 +4,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
 
-use super::fields::{self, Fields, HostCount, Sender};
+use super::fields::{self, HostField, Sender};
 use super::framing::Minor;
 use super::scan::{BlockLimits, BlockScanner, LINE_END};
-use super::{
-    BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, authority, target,
-};
+use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, target};
 
 /// A field table that fits almost every request and is cheap to clear.
 const USUAL_HEADER_COUNT: usize = 32;
@@ -92,16 +90,13 @@ impl RequestParser {
         self.scanner = BlockScanner::head();
         self.leading = LeadingLine::Allowed;
         let head = buffer.split_to(length).freeze();
-        let headers = std::mem::take(&mut self.spare);
-        if limits.header_count <= USUAL_HEADER_COUNT {
-            return parse_head::<USUAL_HEADER_COUNT>(&head, headers, limits).map(Some);
+        let parsed = parse_head::<USUAL_HEADER_COUNT>(&head, &mut self.spare, limits);
+        if matches!(parsed, Err(ParseError::TooManyHeaders))
+            && limits.header_count > USUAL_HEADER_COUNT
+        {
+            return parse_head::<MAX_HEADER_COUNT>(&head, &mut self.spare, limits);
         }
-        match parse_head::<USUAL_HEADER_COUNT>(&head, headers, limits) {
-            Err(ParseError::TooManyHeaders) => {
-                parse_head::<MAX_HEADER_COUNT>(&head, HeaderMap::new(), limits).map(Some)
-            }
-            parsed => parsed.map(Some),
-        }
+        parsed
     }
 }
 
@@ -111,12 +106,12 @@ impl Default for RequestParser {
     }
 }
 
-/// `COUNT` is the size of the field table on the stack.
+/// `COUNT` is the size of the field table on the stack; `map` is empty.
 fn parse_head<const COUNT: usize>(
     head: &Bytes,
-    mut headers: HeaderMap,
+    map: &mut HeaderMap,
     limits: &Limits,
-) -> Result<RequestHead, ParseError> {
+) -> Result<Option<RequestHead>, ParseError> {
     let mut table = [httparse::EMPTY_HEADER; COUNT];
     let table = &mut table[..limits.header_count.min(COUNT)];
     let mut parsed = httparse::Request::new(table);
@@ -136,10 +131,10 @@ fn parse_head<const COUNT: usize>(
     } else {
         Minor::Http11
     };
-    let fields = fields::collect(head, parsed.headers, Sender::Client, &mut headers)?;
-    check_host(&fields, minor, &headers)?;
+    let fields = fields::collect(head, parsed.headers, Sender::Client, map)?;
+    check_host(fields.host, minor)?;
     if let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) {
-        replace_host(authority.as_str(), &mut headers)?;
+        replace_host(authority.as_str(), map)?;
     }
     let body = fields
         .framing
@@ -152,25 +147,22 @@ fn parse_head<const COUNT: usize>(
     parts.method = method;
     parts.uri = uri;
     parts.version = minor.version();
-    parts.headers = headers;
-    Ok(RequestHead {
+    parts.headers = std::mem::take(map);
+    Ok(Some(RequestHead {
         body,
         intent: fields.framing.intent(minor),
         expects_continue: fields.expects_continue && has_body && minor == Minor::Http11,
         upgrade: connect || upgrade && parts.version == Version::HTTP_11,
         parts,
-    })
+    }))
 }
 
 /// RFC 9112 section 3.2: required in 1.1, at most one, and well-formed.
-fn check_host(fields: &Fields, minor: Minor, headers: &HeaderMap) -> Result<(), ParseError> {
-    match fields.host {
-        HostCount::None if minor == Minor::Http10 => Ok(()),
-        HostCount::None => Err(ParseError::MissingHost),
-        HostCount::One => match headers.get(HOST) {
-            Some(host) if authority::is_valid(host.as_bytes(), authority::Port::Optional) => Ok(()),
-            _ => Err(ParseError::InvalidHost),
-        },
+const fn check_host(host: HostField, minor: Minor) -> Result<(), ParseError> {
+    match (host, minor) {
+        (HostField::Valid, _) | (HostField::Missing, Minor::Http10) => Ok(()),
+        (HostField::Missing, Minor::Http11) => Err(ParseError::MissingHost),
+        (HostField::Invalid, _) => Err(ParseError::InvalidHost),
     }
 }
 

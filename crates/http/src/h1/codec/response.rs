@@ -77,13 +77,13 @@ impl ResponseParser {
         };
         self.scanner = BlockScanner::head();
         let head = buffer.split_to(length).freeze();
-        let headers = std::mem::take(&mut self.spare);
-        match parse_head::<USUAL_HEADER_COUNT>(&head, headers, request, limits) {
-            Err(ParseError::TooManyHeaders) if limits.header_count > USUAL_HEADER_COUNT => {
-                parse_head::<MAX_HEADER_COUNT>(&head, HeaderMap::new(), request, limits).map(Some)
-            }
-            parsed => parsed.map(Some),
+        let parsed = parse_head::<USUAL_HEADER_COUNT>(&head, &mut self.spare, request, limits);
+        if matches!(parsed, Err(ParseError::TooManyHeaders))
+            && limits.header_count > USUAL_HEADER_COUNT
+        {
+            return parse_head::<MAX_HEADER_COUNT>(&head, &mut self.spare, request, limits);
         }
+        parsed
     }
 }
 
@@ -93,13 +93,13 @@ impl Default for ResponseParser {
     }
 }
 
-/// `COUNT` is the size of the field table on the stack.
+/// `COUNT` is the size of the field table on the stack; `map` is empty.
 fn parse_head<const COUNT: usize>(
     head: &Bytes,
-    mut headers: HeaderMap,
+    map: &mut HeaderMap,
     request: &Method,
     limits: &Limits,
-) -> Result<ResponseHead, ParseError> {
+) -> Result<Option<ResponseHead>, ParseError> {
     let mut table = [httparse::EMPTY_HEADER; COUNT];
     let table = &mut table[..limits.header_count.min(COUNT)];
     let mut parsed = httparse::Response::new(table);
@@ -116,7 +116,7 @@ fn parse_head<const COUNT: usize>(
     } else {
         Minor::Http11
     };
-    let fields = fields::collect(head, parsed.headers, Sender::Server, &mut headers)?;
+    let fields = fields::collect(head, parsed.headers, Sender::Server, map)?;
     let body = fields
         .framing
         .response_body(request, status, minor, limits.body_bytes)?;
@@ -128,10 +128,10 @@ fn parse_head<const COUNT: usize>(
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = status;
     parts.version = minor.version();
-    parts.headers = headers;
-    Ok(ResponseHead {
+    parts.headers = std::mem::take(map);
+    Ok(Some(ResponseHead {
         parts,
         body,
         intent,
-    })
+    }))
 }
