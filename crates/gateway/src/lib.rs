@@ -2,4 +2,5 @@
 //! what happens to its headers on the way, and the line it leaves in the access log.
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod route;

@@ -82,7 +82,7 @@ impl Route {
 fn matches(pattern: &[Segment], path: &[&str]) -> bool {
     match (pattern.split_first(), path.split_first()) {
         (None, None) => true,
-        (Some((Segment::Rest, _)), Some(_)) => path.join("/") != "",
+        (Some((Segment::Rest, _)), Some(_)) => !path.join("/").is_empty(),
         (Some((segment, pattern)), Some((first, path))) => {
             let fits = match segment {
                 Segment::Literal(literal) => literal == first,
