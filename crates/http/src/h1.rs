@@ -1,3 +1,8 @@
-//! HTTP/1.1: the codec without I/O.
+//! HTTP/1.1: the codec, and the connections that move its bytes.
 
+pub(crate) mod client;
 pub mod codec;
+mod incoming;
+pub(crate) mod respond;
+pub(crate) mod server;
+mod wire;

@@ -1,1 +1,28 @@
-#![doc = "placeholder"]
+//! HTTP for Tidegate: a codec for HTTP/1.1 without I/O, and on it the server and
+//! client connections. HTTP/2 is the `h2` crate behind the same types.
+//!
+//! A chain of handlers speaks one concrete [`Request`], [`Response`], [`Body`]
+//! and [`Context`], whatever the version on the wire: no connection-level field
+//! reaches a handler, trailers and informational responses are part of the types.
+//!
+//! The path of a request: [`server`] chooses the protocol of a connection →
+//! `h1` or `h2` decodes → the [`HttpHandler`] chain → (in a gateway)
+//! [`client`] → back down the same call stack, the body streaming behind.
+
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod client;
+pub mod context;
+pub mod exchange;
+pub mod fault;
+pub mod h1;
+mod h2;
+pub mod server;
+pub mod tunnel;
+mod write;
+
+pub use body::{Body, Upgrade};
+pub use context::{ConnectionInfo, Context, Scheme};
+pub use exchange::{Exchange, HttpHandler, Request, Response};
+pub use fault::{Fault, FaultKind};

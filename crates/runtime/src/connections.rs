@@ -53,11 +53,25 @@ struct Slot {
     _permit: Option<Permit>,
 }
 
+impl Slot {
+    /// Ready if this connection was chosen to make room; registers the task otherwise.
+    fn poll_evicted(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.activity == Activity::Evicted {
+            return Poll::Ready(());
+        }
+        if !self.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
 struct Group {
     slots: RefCell<Slab<Slot>>,
     /// Keys and times of idle connections, longest idle last, as of the last search.
     candidates: RefCell<Vec<(usize, Tick)>>,
     draining: Cell<bool>,
+    hurried: Cell<bool>,
     closed: Cell<bool>,
     empty: Notify,
 }
@@ -91,6 +105,7 @@ impl Connections {
                 slots: RefCell::default(),
                 candidates: RefCell::default(),
                 draining: Cell::new(false),
+                hurried: Cell::new(false),
                 closed: Cell::new(false),
                 empty: Notify::new(),
             }),
@@ -151,10 +166,24 @@ impl Connections {
     }
 
     /// Asks every connection, and every later one, to leave in its protocol's terms.
+    ///
+    /// One that idles may stay until its next request and leave with the answer, so that
+    /// no request crosses a close on the wire. See [`Self::hurry`].
     pub fn drain(&self) {
-        if self.group.draining.replace(true) {
-            return;
+        if !self.group.draining.replace(true) {
+            self.wake_all();
         }
+    }
+
+    /// As [`Self::drain`], but who idles leaves at once.
+    pub fn hurry(&self) {
+        self.group.draining.set(true);
+        if !self.group.hurried.replace(true) {
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&self) {
         // Woken outside the borrow: a waker is foreign code.
         let wakers: Vec<Waker> = self
             .group
@@ -278,6 +307,16 @@ impl ConnectionHandle {
             drop(earlier);
         }
         Poll::Pending
+    }
+
+    /// Ready once this connection is to leave even though it idles: it was chosen to make
+    /// room, or the group was [hurried](Connections::hurry). As cheap as
+    /// [`Self::poll_draining`], and registers the same waker.
+    pub fn poll_leaving(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.group.hurried.get() {
+            return Poll::Ready(());
+        }
+        self.group.slots.borrow_mut()[self.key].poll_evicted(cx)
     }
 
     /// Waits until this connection is asked to leave. Cancellation safe.

@@ -1,0 +1,171 @@
+//! What a chain knows about a request besides the request itself.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tidegate_runtime::clock::{self, Tick};
+use tidegate_runtime::io::PeerAddr;
+
+/// The most informational responses that wait to be sent; more are dropped.
+const INFORMATIONAL_MAX: usize = 8;
+
+/// How the client reached this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Without TLS.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// `http` or `https`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// The connection a request came in on.
+#[derive(Debug)]
+pub struct ConnectionInfo {
+    /// The client.
+    pub peer: PeerAddr,
+    /// The address the client reached.
+    pub local: PeerAddr,
+    /// With TLS or without.
+    pub scheme: Scheme,
+    /// The name the TLS client asked for, if any.
+    pub server_name: Option<Box<str>>,
+    peer_ip: OnceCell<HeaderValue>,
+}
+
+impl ConnectionInfo {
+    /// Describes a connection.
+    pub fn new(peer: PeerAddr, local: PeerAddr, scheme: Scheme) -> Self {
+        Self {
+            peer,
+            local,
+            scheme,
+            server_name: None,
+            peer_ip: OnceCell::new(),
+        }
+    }
+
+    /// The client's address as `X-Forwarded-For` has it, made once a connection.
+    ///
+    /// A Unix peer has no address and is `unknown` (RFC 7239 section 6.2).
+    pub fn peer_ip_value(&self) -> &HeaderValue {
+        self.peer_ip.get_or_init(|| {
+            self.peer
+                .ip()
+                .and_then(|ip| HeaderValue::try_from(ip.to_string()).ok())
+                .unwrap_or(HeaderValue::from_static("unknown"))
+        })
+    }
+}
+
+/// An informational (1xx) response on its way to the client.
+#[derive(Debug)]
+pub struct Informational {
+    /// 102 to 199, but never 101.
+    pub status: StatusCode,
+    /// Its fields.
+    pub headers: HeaderMap,
+}
+
+/// What the handlers of a chain note about a request, for the access log.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// The route taken.
+    pub route: Option<Rc<str>>,
+    /// The upstream asked.
+    pub upstream: Option<Rc<str>>,
+    /// The endpoint of it that answered last.
+    pub endpoint: Option<Rc<str>>,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The name of the fault the request ended in, if it did.
+    pub fault: Option<&'static str>,
+}
+
+/// A handle on what is known about one request. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Context(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: Rc<ConnectionInfo>,
+    started: Tick,
+    facts: RefCell<Facts>,
+    informational: RefCell<VecDeque<Informational>>,
+}
+
+impl Context {
+    /// The context of a request that begins now on `connection`.
+    pub fn new(connection: Rc<ConnectionInfo>) -> Self {
+        Self(Rc::new(Inner {
+            connection,
+            started: clock::now(),
+            facts: RefCell::default(),
+            informational: RefCell::default(),
+        }))
+    }
+
+    /// The context of the next request on the same connection; takes over the
+    /// memory of the last one's if nobody holds it any more.
+    pub fn renew(&mut self) {
+        match Rc::get_mut(&mut self.0) {
+            Some(inner) => {
+                inner.started = clock::now();
+                *inner.facts.get_mut() = Facts::default();
+                inner.informational.get_mut().clear();
+            }
+            None => *self = Self::new(self.0.connection.clone()),
+        }
+    }
+
+    /// The connection the request came in on.
+    pub fn connection(&self) -> &ConnectionInfo {
+        &self.0.connection
+    }
+
+    /// When the request's head was complete.
+    pub fn started(&self) -> Tick {
+        self.0.started
+    }
+
+    /// Notes something about the request.
+    pub fn note(&self, note: impl FnOnce(&mut Facts)) {
+        note(&mut self.0.facts.borrow_mut());
+    }
+
+    /// Looks at what has been noted so far.
+    pub fn facts<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
+        look(&self.0.facts.borrow())
+    }
+
+    /// Sends an informational response ahead of the final one (RFC 9110 section 15.2).
+    ///
+    /// Never 100 (the server sends that itself, when the body is first pulled)
+    /// nor 101 (that is a final response here): those are ignored, and so is
+    /// whatever exceeds what may wait.
+    pub fn inform(&self, status: StatusCode, headers: HeaderMap) {
+        let forwardable = status.is_informational()
+            && status != StatusCode::CONTINUE
+            && status != StatusCode::SWITCHING_PROTOCOLS;
+        let mut waiting = self.0.informational.borrow_mut();
+        if forwardable && waiting.len() < INFORMATIONAL_MAX {
+            waiting.push_back(Informational { status, headers });
+        }
+    }
+
+    /// The next informational response to send, if one waits.
+    pub(crate) fn next_informational(&self) -> Option<Informational> {
+        self.0.informational.borrow_mut().pop_front()
+    }
+}

@@ -1,0 +1,414 @@
+//! One client's HTTP/1.1 connection.
+//!
+//! While it waits for a request it is a small future without buffers. A request
+//! that arrives gets a future of its own, in memory that is given back when the
+//! connection idles again; the handler runs inside it, and the body of the
+//! request is pulled and that of the response pushed by the same task.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{Method, Version};
+use tidegate_runtime::buffer::BufferSize;
+use tidegate_runtime::connections::ConnectionHandle;
+use tidegate_runtime::io::Io;
+
+use super::codec::{
+    BodyDecoder, BodyEvent, BodyLength, ConnectionIntent, RequestHead, RequestParser,
+};
+use super::incoming::Incoming;
+use super::respond::{self, Answer};
+use super::wire::{Continue, SharedWire, Wire};
+use crate::body::{Body, Upgrade};
+use crate::context::{ConnectionInfo, Context};
+use crate::exchange::{Exchange, HttpHandler, Request, Response};
+use crate::fault::{Fault, FaultKind};
+use crate::server::{HttpServer, ServerSettings};
+
+/// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The longest a closing connection waits for the client to stop sending.
+const LINGER: Duration = Duration::from_secs(2);
+/// The most a closing connection reads meanwhile.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// How a connection's HTTP/1.1 ended.
+pub(crate) enum Ended {
+    Closed,
+    /// The client speaks HTTP/2: the stream from its preface on.
+    Http2(Io, ConnectionHandle),
+}
+
+/// What follows a burst of requests.
+enum Next {
+    Idle,
+    /// Nothing of the client's is left unread.
+    Close,
+    /// The client may still be sending: closing at once would reset it before
+    /// it has read the response.
+    Linger,
+    Http2,
+    Upgrade(Upgrade),
+}
+
+/// What reading a head came to.
+enum Arrival {
+    Head(Box<RequestHead>),
+    Nothing,
+    End,
+    Http2,
+}
+
+pub(crate) struct Connection<'a, H> {
+    wire: SharedWire,
+    handler: &'a H,
+    settings: &'a ServerSettings,
+    info: Rc<ConnectionInfo>,
+    handle: ConnectionHandle,
+    served: u64,
+    detects_http2: bool,
+}
+
+impl<'a, H: HttpHandler> Connection<'a, H> {
+    pub(crate) fn new(
+        server: &'a HttpServer<H>,
+        io: Io,
+        info: Rc<ConnectionInfo>,
+        handle: ConnectionHandle,
+        detects_http2: bool,
+    ) -> Self {
+        let settings = server.settings();
+        Self {
+            wire: Rc::new(RefCell::new(Wire::new(io, &settings.limits))),
+            handler: server.handler(),
+            settings,
+            info,
+            handle,
+            served: 0,
+            detects_http2,
+        }
+    }
+
+    /// Serves requests until the connection ends or becomes something else.
+    pub(crate) async fn serve(mut self) -> Result<Ended, Fault> {
+        // A client that connects and says nothing is held to the header limit.
+        self.arm(self.settings.timeouts.header);
+        loop {
+            if !self.request_begins().await {
+                return Ok(Ended::Closed);
+            }
+            match Box::pin(self.burst()).await? {
+                Next::Idle => {}
+                Next::Close => {
+                    self.close().await;
+                    return Ok(Ended::Closed);
+                }
+                Next::Linger => {
+                    Box::pin(self.linger()).await;
+                    return Ok(Ended::Closed);
+                }
+                Next::Http2 => {
+                    return Ok(self
+                        .into_parts()
+                        .map_or(Ended::Closed, |(io, handle)| Ended::Http2(io, handle)));
+                }
+                Next::Upgrade(upgrade) => {
+                    if let Some((io, _handle)) = self.into_parts() {
+                        upgrade.start(io).await;
+                    }
+                    return Ok(Ended::Closed);
+                }
+            }
+        }
+    }
+
+    fn arm(&self, limit: Duration) {
+        self.wire.borrow().deadline.arm(limit);
+    }
+
+    /// Waits until the client sends something; false when it is time to close.
+    async fn request_begins(&self) -> bool {
+        poll_fn(|cx| {
+            let wire = self.wire.borrow();
+            if let Poll::Ready(ready) = wire.io.poll_readable(cx) {
+                return Poll::Ready(ready.is_ok());
+            }
+            if wire.deadline.poll_elapsed(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            self.handle.poll_leaving(cx).map(|()| false)
+        })
+        .await
+    }
+
+    /// Serves the request that has begun, and those the client sent right behind it.
+    async fn burst(&mut self) -> Result<Next, Fault> {
+        self.handle.mark_busy();
+        self.arm(self.settings.timeouts.header);
+        let mut parser = RequestParser::new();
+        let mut context = Context::new(self.info.clone());
+        loop {
+            let head = match self.read_head(&mut parser).await {
+                Ok(Arrival::Head(head)) => head,
+                Ok(Arrival::Nothing) => break,
+                Ok(Arrival::End) => return Ok(Next::Close),
+                Ok(Arrival::Http2) => return Ok(Next::Http2),
+                Err(fault) => return self.refuse(fault).await,
+            };
+            context.renew();
+            let next = self.exchange(*head, &context).await?;
+            self.served += 1;
+            match next {
+                Next::Idle if self.wire.borrow().input.is_empty() => break,
+                // The next request is here already.
+                Next::Idle => self.arm(self.settings.timeouts.header),
+                next => return Ok(next),
+            }
+        }
+        let mut wire = self.wire.borrow_mut();
+        if wire.input.capacity() > 0 {
+            wire.release_input();
+        }
+        wire.deadline.arm(self.settings.timeouts.idle);
+        self.handle.mark_idle();
+        Ok(Next::Idle)
+    }
+
+    async fn read_head(&self, parser: &mut RequestParser) -> Result<Arrival, Fault> {
+        poll_fn(|cx| {
+            let mut wire = self.wire.borrow_mut();
+            loop {
+                if !wire.input.is_empty() {
+                    match self.detect(&wire.input) {
+                        Some(Arrival::Http2) => return Poll::Ready(Ok(Arrival::Http2)),
+                        Some(_) => {}
+                        None => {
+                            if let Some(head) =
+                                parser.parse(&mut wire.input, &self.settings.limits)?
+                            {
+                                wire.deadline.disarm();
+                                return Poll::Ready(Ok(Arrival::Head(Box::new(head))));
+                            }
+                        }
+                    }
+                }
+                match wire.poll_fill(cx, BufferSize::Head) {
+                    // A reset or an end in the middle of a head: nobody is left to answer.
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(Arrival::End)),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if wire.input.is_empty() => {
+                        return Poll::Ready(Ok(Arrival::Nothing));
+                    }
+                    Poll::Pending => {
+                        return wire.deadline.poll_elapsed(cx).map(|()| {
+                            Err(Fault::new(
+                                FaultKind::RequestTimeout,
+                                "the request head stalled",
+                            ))
+                        });
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether the first bytes are, or may become, the HTTP/2 preface; `None` if not.
+    fn detect(&self, input: &BytesMut) -> Option<Arrival> {
+        if !self.detects_http2 || self.served > 0 {
+            return None;
+        }
+        let compared = input.len().min(HTTP2_PREFACE.len());
+        if input[..compared] != HTTP2_PREFACE[..compared] {
+            return None;
+        }
+        Some(if compared == HTTP2_PREFACE.len() {
+            Arrival::Http2
+        } else {
+            Arrival::Nothing
+        })
+    }
+
+    /// Answers what is not a request, and is done with the connection.
+    async fn refuse(&self, fault: Fault) -> Result<Next, Fault> {
+        tracing::debug!(peer = %self.info.peer, %fault, "request refused");
+        let answer = Answer::refusal(self.settings.timeouts.write);
+        let response = respond::fault_response(&fault);
+        respond::send(&self.wire, response, &answer).await?;
+        Ok(Next::Linger)
+    }
+
+    async fn exchange(&mut self, head: RequestHead, context: &Context) -> Result<Next, Fault> {
+        let RequestHead {
+            parts,
+            body,
+            intent,
+            expects_continue,
+            upgrade,
+        } = head;
+        let is_head = parts.method == Method::HEAD;
+        let version = parts.version;
+        let body = self.take_body(body, expects_continue);
+        let exchange = Exchange {
+            request: Request::from_parts(parts, body),
+            context: context.clone(),
+        };
+        let response = match self.handle(exchange, context, version).await {
+            Ok(response) => response,
+            Err(fault) if fault.kind() == FaultKind::ClientGone => return Ok(Next::Close),
+            Err(fault) => {
+                tracing::debug!(peer = %self.info.peer, %fault, "request failed");
+                respond::fault_response(&fault)
+            }
+        };
+        let response = respond::settle_upgrade(response, upgrade);
+        let keep = intent == ConnectionIntent::KeepAlive
+            && !self.handle.is_draining()
+            && self.served + 1 < self.settings.requests_per_connection
+            && self.unread_is_small();
+        let answer = Answer {
+            intent: if keep {
+                ConnectionIntent::KeepAlive
+            } else {
+                ConnectionIntent::Close
+            },
+            version,
+            is_head,
+            write_timeout: self.settings.timeouts.write,
+        };
+        let sent = respond::send(&self.wire, response, &answer).await?;
+        if let Some(upgrade) = sent.upgrade {
+            return Ok(Next::Upgrade(upgrade));
+        }
+        let keep = keep && sent.intent == ConnectionIntent::KeepAlive;
+        Ok(match (keep, self.discard_body().await) {
+            (true, true) => Next::Idle,
+            (false, true) if self.wire.borrow().input.is_empty() => Next::Close,
+            _ => Next::Linger,
+        })
+    }
+
+    /// The request's body: at hand if all of it has arrived, else pulled.
+    fn take_body(&self, length: BodyLength, expects_continue: bool) -> Body {
+        let mut wire = self.wire.borrow_mut();
+        let wire = &mut *wire;
+        wire.decoder = BodyDecoder::new(length, &self.settings.limits);
+        let arrived = match length {
+            BodyLength::None | BodyLength::Fixed(0) => return Body::empty(),
+            BodyLength::Fixed(length) => wire.input.len() as u64 >= length,
+            _ => false,
+        };
+        if arrived && let Ok(BodyEvent::Data(data)) = wire.decoder.decode(&mut wire.input) {
+            return Body::full(data);
+        }
+        if expects_continue {
+            wire.awaits_continue = Continue::Awaited;
+        }
+        Body::stream(Incoming::new(
+            self.wire.clone(),
+            length,
+            self.settings.timeouts.body,
+        ))
+    }
+
+    /// Runs the handler, sending informational responses as it gives them.
+    async fn handle(
+        &self,
+        exchange: Exchange,
+        context: &Context,
+        version: Version,
+    ) -> Result<Response, Fault> {
+        let mut answering = pin!(self.handler.handle(exchange));
+        poll_fn(|cx| {
+            let outcome = answering.as_mut().poll(cx);
+            let mut wire = self.wire.borrow_mut();
+            // An HTTP/1.0 client does not know them (RFC 9110 section 15.2).
+            while let Some(informational) = context.next_informational() {
+                if version == Version::HTTP_11 {
+                    respond::encode_informational(&mut wire.outbox.lead, &informational);
+                }
+            }
+            if outcome.is_pending() && !wire.outbox.is_empty() {
+                // Failure shows when the response itself is sent.
+                let _ = wire.poll_send(cx, self.settings.timeouts.write);
+            }
+            outcome
+        })
+        .await
+    }
+
+    /// Whether what is left of the request body is worth reading off.
+    fn unread_is_small(&self) -> bool {
+        let wire = self.wire.borrow();
+        // A client that was never told to continue will not send its body, or
+        // will: there is no telling where the next request begins.
+        wire.decoder.is_complete()
+            || wire.awaits_continue == Continue::Settled
+                && wire
+                    .decoder
+                    .remaining()
+                    .is_some_and(|left| left <= self.settings.drain_body_bytes)
+    }
+
+    /// Reads off what nobody read of the request body; false if that is too much.
+    async fn discard_body(&self) -> bool {
+        if self.wire.borrow().decoder.is_complete() {
+            return true;
+        }
+        if !self.unread_is_small() {
+            return false;
+        }
+        let rest = Incoming::new(
+            self.wire.clone(),
+            BodyLength::Chunked,
+            self.settings.timeouts.body,
+        );
+        let mut rest = pin!(rest);
+        loop {
+            let frame = poll_fn(|cx| http_body::Body::poll_frame(rest.as_mut(), cx)).await;
+            match frame {
+                None => return true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let limit = self.settings.timeouts.write;
+        poll_fn(|cx| self.wire.borrow_mut().poll_close(cx, limit)).await;
+    }
+
+    /// Closes without resetting a client that is still sending: says that we are
+    /// done, then reads until it is (RFC 9112 section 9.6).
+    async fn linger(&self) {
+        self.arm(LINGER);
+        let mut read = 0;
+        poll_fn(|cx| {
+            let mut wire = self.wire.borrow_mut();
+            ready!(wire.poll_finish(cx));
+            loop {
+                wire.input.clear();
+                match wire.poll_fill(cx, BufferSize::Body) {
+                    Poll::Ready(Ok(count)) if count > 0 && read < LINGER_BYTES => read += count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return wire.deadline.poll_elapsed(cx),
+                }
+            }
+        })
+        .await;
+    }
+
+    /// The stream, with what was read ahead, for another protocol.
+    fn into_parts(self) -> Option<(Io, ConnectionHandle)> {
+        // Whoever still held the request's body has answered by now.
+        let wire = Rc::into_inner(self.wire)?.into_inner();
+        Some((wire.io.with_prefix(wire.input.freeze()), self.handle))
+    }
+}
