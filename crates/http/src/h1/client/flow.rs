@@ -79,10 +79,8 @@ impl Flow {
         settings: Rc<ClientSettings>,
         upload: Upload,
     ) -> Self {
-        let outbox = Outbox {
-            lead: buffer::take(BufferSize::Head),
-            ..Outbox::default()
-        };
+        let mut outbox = Outbox::default();
+        outbox.lead = buffer::take(BufferSize::Head);
         Self {
             connection,
             settings,

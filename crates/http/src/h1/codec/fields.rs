@@ -83,6 +83,7 @@ pub(super) fn collect(
 }
 
 /// One line as a typed pair; the value shares the memory of `head`.
+#[inline]
 pub(super) fn field(
     head: &Bytes,
     line: &httparse::Header<'_>,
