@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod forward;
 pub mod route;

@@ -1,0 +1,147 @@
+//! Header work on a message that goes on to the next hop.
+//!
+//! The upstream handler calls [`prepare_request`] before sending and
+//! [`prepare_response`] before answering. Both walk the fields once, allocate only
+//! when there is something unusual to remove or to join, and set:
+//!
+//! - no hop-by-hop field (RFC 9110 section 7.6.1), see [`hop`](self) rules there;
+//! - `X-Forwarded-For`, `-Proto` and `-Host`: a peer that is not trusted has every
+//!   `X-Forwarded-*` field, `X-Real-IP` and `Forwarded` of its own removed (and the
+//!   spellings with `_`, which CGI-like upstreams cannot tell apart); a trusted one
+//!   has its `For` list continued and its `Proto` and `Host` kept;
+//! - `Via` (RFC 9110 section 7.6.3).
+
+mod edits;
+mod hop;
+mod trust;
+
+use http::header::{HOST, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+pub use edits::{HeaderEditError, HeaderEdits};
+pub use hop::UpgradePolicy;
+pub use trust::{IpNetwork, IpNetworkError, PeerTrust, Trust, forwarded_for_value};
+
+/// `X-Forwarded-For`.
+pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `X-Forwarded-Proto`.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Host`.
+pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// How the client's request reached the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedScheme {
+    /// In clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+/// Whether a hop leaves its mark in `Via`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViaPolicy {
+    /// It does: a gateway must on requests and may on responses.
+    #[default]
+    Append,
+    /// It does not.
+    Omit,
+}
+
+/// What a request's new fields are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHop<'a> {
+    /// Whether the peer's own forwarding fields count; once per connection by
+    /// [`Trust::of`].
+    pub trust: PeerTrust,
+    /// The peer, once per connection by [`forwarded_for_value`].
+    pub peer: &'a HeaderValue,
+    /// How the request came.
+    pub scheme: ForwardedScheme,
+    /// The version the request came in, for `Via`.
+    pub version: Version,
+    /// The host asked for, from `:authority` where there is no `Host` field.
+    pub host: Option<&'a HeaderValue>,
+    /// Whether an `Upgrade` goes on.
+    pub upgrade: UpgradePolicy,
+    /// Whether to append `Via`.
+    pub via: ViaPolicy,
+}
+
+/// What a response's new fields are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHop {
+    /// The version the response came in, for `Via`.
+    pub version: Version,
+    /// [`UpgradePolicy::Forward`] for a 101 that is passed on.
+    pub upgrade: UpgradePolicy,
+    /// Whether to append `Via`.
+    pub via: ViaPolicy,
+}
+
+/// Turns a received request's fields into those for the upstream.
+pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
+    let found = hop::sweep(headers, hop::Direction::Request, hop.upgrade, hop.trust);
+    if hop.via == ViaPolicy::Append {
+        append_via(headers, hop.version);
+    }
+    if found.forwarded && hop.trust == PeerTrust::Trusted {
+        continue_list(headers, hop.peer);
+    } else {
+        headers.insert(X_FORWARDED_FOR, hop.peer.clone());
+    }
+    let kept = |headers: &HeaderMap, name: &HeaderName| {
+        found.forwarded && hop.trust == PeerTrust::Trusted && headers.contains_key(name)
+    };
+    if !kept(headers, &X_FORWARDED_PROTO) {
+        let scheme = match hop.scheme {
+            ForwardedScheme::Http => HeaderValue::from_static("http"),
+            ForwardedScheme::Https => HeaderValue::from_static("https"),
+        };
+        headers.insert(X_FORWARDED_PROTO, scheme);
+    }
+    if !kept(headers, &X_FORWARDED_HOST) {
+        let host = hop.host.or_else(|| headers.get(HOST)).cloned();
+        if let Some(host) = host {
+            headers.insert(X_FORWARDED_HOST, host);
+        }
+    }
+}
+
+/// Turns an upstream's response fields into those for the client.
+pub fn prepare_response(headers: &mut HeaderMap, hop: &ResponseHop) {
+    hop::sweep(
+        headers,
+        hop::Direction::Response,
+        hop.upgrade,
+        PeerTrust::Trusted,
+    );
+    if hop.via == ViaPolicy::Append {
+        append_via(headers, hop.version);
+    }
+}
+
+fn append_via(headers: &mut HeaderMap, version: Version) {
+    headers.append(
+        VIA,
+        HeaderValue::from_static(match version {
+            Version::HTTP_10 => "1.0 tidegate",
+            Version::HTTP_2 => "2 tidegate",
+            Version::HTTP_3 => "3 tidegate",
+            _ => "1.1 tidegate",
+        }),
+    );
+}
+
+/// One field with the whole list: some upstreams read only the first.
+fn continue_list(headers: &mut HeaderMap, peer: &HeaderValue) {
+    let mut list = Vec::with_capacity(64);
+    for value in headers.get_all(X_FORWARDED_FOR) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(peer.as_bytes());
+    // Joined from valid values, so it is valid; the peer alone is the safe remainder.
+    let list = HeaderValue::from_maybe_shared(bytes::Bytes::from(list));
+    headers.insert(X_FORWARDED_FOR, list.unwrap_or_else(|_| peer.clone()));
+}
