@@ -1,0 +1,57 @@
+//! tidegate as a reverse proxy: one worker, everything else at its defaults.
+
+use super::{Blueprint, GENERATION_PATH};
+use crate::process::Program;
+use std::path::Path;
+
+pub(super) fn program(path: &Path, configuration: &Path) -> Program {
+    Program::new(path)
+        .arg("run")
+        .arg("--config")
+        .arg(configuration)
+}
+
+pub(super) fn text(blueprint: Blueprint<'_>) -> String {
+    let Blueprint {
+        origin,
+        http,
+        https,
+        generation,
+        ..
+    } = blueprint;
+    let chain = blueprint.certificate.chain.display();
+    let key = blueprint.certificate.key.display();
+    let site = |name: &str| {
+        format!(
+            "
+[[servers.{name}.routes]]
+path = \"{GENERATION_PATH}\"
+respond = {{ status = 200, body = \"{generation}\" }}
+
+[[servers.{name}.routes]]
+path = \"/{{*rest}}\"
+upstream = \"origin\"
+"
+        )
+    };
+    let (plain, secure) = (site("plain"), site("secure"));
+    format!(
+        "[runtime]
+workers = 1
+
+[servers.plain]
+protocol = \"http\"
+listen = [\"127.0.0.1:{http}\"]
+limits = {{ connections = 30000 }}
+{plain}
+[servers.secure]
+protocol = \"http\"
+listen = [\"127.0.0.1:{https}\"]
+tls = {{ certificates = [{{ chain = \"{chain}\", key = \"{key}\" }}], session_tickets = false }}
+limits = {{ connections = 30000 }}
+{secure}
+[upstreams.origin]
+endpoints = [\"127.0.0.1:{origin}\"]
+"
+    )
+}
