@@ -59,9 +59,35 @@ impl<T> Sender<T> {
         })
     }
 
+    /// Sets a place in the mailbox aside, so that a later message cannot find it full.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::send`].
+    pub fn reserve(&self) -> Result<Reserved<T>, SendError<()>> {
+        match self.inner.clone().try_reserve_owned() {
+            Ok(permit) => Ok(Reserved { permit }),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(SendError::Full(())),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(SendError::Closed(())),
+        }
+    }
+
     /// Whether the receiver is gone.
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
+    }
+}
+
+/// A place in a mailbox, given back when dropped.
+#[derive(Debug)]
+pub struct Reserved<T> {
+    permit: mpsc::OwnedPermit<T>,
+}
+
+impl<T> Reserved<T> {
+    /// Puts `message` into the mailbox. If the receiver is gone, the message is dropped.
+    pub fn send(self, message: T) {
+        self.permit.send(message);
     }
 }
 
@@ -116,6 +142,15 @@ mod tests {
         assert_eq!(sender.send('b'), Err(SendError::Full('b')));
         assert_eq!(receiver.try_receive(), Some('a'));
         assert_eq!(sender.send('c'), Ok(()));
+    }
+
+    #[test]
+    fn a_reserved_place_is_nobody_elses() {
+        let (sender, mut receiver) = channel(1);
+        let reserved = sender.reserve().expect("an empty mailbox has a place");
+        assert_eq!(sender.send('x'), Err(SendError::Full('x')));
+        reserved.send('a');
+        assert_eq!(receiver.try_receive(), Some('a'));
     }
 
     #[test]

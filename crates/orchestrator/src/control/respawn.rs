@@ -1,0 +1,162 @@
+//! Watching over the workers' threads: one that dies is started again with what is deployed.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_runtime::mailbox::{self, DEFAULT_CAPACITY};
+use tidegate_runtime::worker::{
+    Placement, WorkerCounters, WorkerEnd, WorkerIndex, WorkerThread, respawn_worker,
+};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::Shared;
+use super::table::WorkerSeat;
+use crate::command::{Job, Origin};
+use crate::executor::ServiceExecutor;
+use crate::factory::ChainFactory;
+
+/// The pause before a worker is started again; each further one doubles, until the worker has
+/// lived for the longest.
+pub const RESPAWN_PAUSE_FIRST: Duration = Duration::from_millis(10);
+
+/// The longest such pause, and the pause before a site that failed on a new worker is tried again.
+pub const RESPAWN_PAUSE_LONGEST: Duration = Duration::from_secs(5);
+
+/// Starts a worker's thread. Its seat is there even if the thread is not.
+pub(super) fn start<F: ChainFactory>(
+    shared: &Shared<F>,
+    index: WorkerIndex,
+    counters: Arc<WorkerCounters>,
+) -> (WorkerSeat<F>, io::Result<WorkerThread>) {
+    let (sender, receiver) = mailbox::channel(DEFAULT_CAPACITY);
+    let placement = if shared.config.pin {
+        Placement::for_worker(index)
+    } else {
+        Placement::Unpinned
+    };
+    let lifespan = shared.lifespan.child();
+    let thread = respawn_worker(
+        index,
+        placement,
+        Arc::clone(&counters),
+        move || async move {
+            let mut executor = ServiceExecutor::<F::Service>::new(index, lifespan);
+            executor.run(receiver).await;
+        },
+    );
+    let seat = WorkerSeat {
+        index,
+        mailbox: sender,
+        counters,
+        doubt: Arc::new(Notify::new()),
+    };
+    (seat, thread)
+}
+
+/// Lives as long as the worker and its successors.
+pub(super) async fn watch<F: ChainFactory>(
+    shared: Arc<Shared<F>>,
+    index: WorkerIndex,
+    first: io::Result<WorkerThread>,
+    end_of_all: oneshot::Sender<WorkerEnd>,
+) {
+    let mut life = first;
+    let mut pause = RESPAWN_PAUSE_FIRST;
+    let mut is_first = true;
+    loop {
+        let born = Instant::now();
+        let end = match life {
+            Ok(thread) => attend(&shared, thread, is_first).await,
+            Err(error) => WorkerEnd::NotStarted(error),
+        };
+        if shared.is_stopping() {
+            // Nobody listening is fine.
+            let _ = end_of_all.send(end);
+            return;
+        }
+        tracing::error!(worker = %index, %end, "a worker died and is started again");
+        if born.elapsed() >= RESPAWN_PAUSE_LONGEST {
+            pause = RESPAWN_PAUSE_FIRST;
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = shared.lifespan.draining() => {}
+        }
+        pause = (pause * 2).min(RESPAWN_PAUSE_LONGEST);
+        is_first = false;
+
+        // No transaction may be half-way through when the mailbox changes.
+        let _ledger = shared.ledger.lock().await;
+        if shared.is_stopping() {
+            let _ = end_of_all.send(end);
+            return;
+        }
+        let counters = Arc::clone(&shared.table().workers[index.0].counters);
+        let (seat, thread) = start(&shared, index, counters);
+        shared.table().workers[index.0] = seat;
+        life = thread;
+    }
+}
+
+/// Waits for the thread's end; meanwhile brings the worker to the table's state when in doubt.
+async fn attend<F: ChainFactory>(
+    shared: &Shared<F>,
+    mut thread: WorkerThread,
+    is_first: bool,
+) -> WorkerEnd {
+    let index = thread.index();
+    let doubt = Arc::clone(&shared.table().workers[index.0].doubt);
+    if !is_first {
+        doubt.notify_one();
+    }
+    let mut is_complete = true;
+    let end = loop {
+        tokio::select! {
+            biased;
+            end = thread.ended() => break end,
+            () = doubt.notified() => {}
+            () = sleep(RESPAWN_PAUSE_LONGEST), if !is_complete => {}
+        }
+        is_complete = restore(shared, index).await;
+    };
+    // It has reported its end as its last act.
+    thread.join();
+    end
+}
+
+/// Has the worker compare itself with the table; whether it has everything now.
+async fn restore<F: ChainFactory>(shared: &Shared<F>, index: WorkerIndex) -> bool {
+    let _ledger = shared.ledger.lock().await;
+    if shared.is_stopping() {
+        return true;
+    }
+    let (reply, answer) = oneshot::channel();
+    let sent = {
+        let table = shared.table();
+        let orders = table
+            .deployed
+            .iter()
+            .map(|(site, deployment)| deployment.order(site, Origin::Current))
+            .collect();
+        let job = Job::Restore { orders, reply };
+        table.workers[index.0].mailbox.send(job.into()).is_ok()
+    };
+    if !sent {
+        return false;
+    }
+    match shared.answer(answer, shared.deadline()).await {
+        Ok(failed) => {
+            for failure in &failed {
+                let (site, error) = (&failure.site, &failure.cause);
+                tracing::error!(worker = %index, %site, %error, "a site is missing on a new worker");
+            }
+            failed.is_empty()
+        }
+        Err(error) => {
+            tracing::warn!(worker = %index, %error, "the worker could not be checked");
+            false
+        }
+    }
+}

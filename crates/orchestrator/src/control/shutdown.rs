@@ -1,0 +1,82 @@
+//! The end: accept what is queued, drain, abort, join.
+
+use std::time::Duration;
+
+use tidegate_runtime::worker::WorkerIndex;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::WorkerManager;
+use crate::command::Job;
+use crate::factory::ChainFactory;
+
+/// How long after the drain deadline the workers' threads may take to end.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How a shutdown went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Connections dropped at the deadline.
+    pub connections_dropped: usize,
+    /// Workers that were aborted or died before they could say how many they dropped.
+    pub unreported: Vec<WorkerIndex>,
+    /// Workers whose threads did not end in time: something blocks them.
+    pub stuck: Vec<WorkerIndex>,
+}
+
+impl<F: ChainFactory, LF> WorkerManager<F, LF> {
+    /// Empties and closes all listeners, asks all connections to leave, drops at `drain` those
+    /// that have not, and waits for the threads to end. It takes no longer than it needs; a
+    /// transaction that is under way is given up.
+    ///
+    /// [`Self::abort`], called meanwhile, cuts it short. Cancellation: the shutdown goes on,
+    /// and nobody waits for the threads.
+    pub async fn shutdown(&self, drain: Duration) -> ShutdownReport {
+        let shared = &self.shared;
+        shared.lifespan.drain();
+        let mut ledger = shared.ledger.lock().await;
+        ledger.clear();
+        let deadline = Instant::now() + drain + SHUTDOWN_GRACE;
+
+        let mut answers = Vec::new();
+        let watches = {
+            let mut table = shared.table();
+            // Given up here, so that the workers find their listeners retired.
+            table.deployed.clear();
+            for seat in &table.workers {
+                let (reply, answer) = oneshot::channel();
+                if seat
+                    .mailbox
+                    .send(Job::Stop { drain, reply }.into())
+                    .is_err()
+                {
+                    tracing::warn!(worker = %seat.index, "the worker takes no more commands");
+                }
+                answers.push((seat.index, answer));
+            }
+            std::mem::take(&mut table.watches)
+        };
+        drop(ledger);
+
+        let mut report = ShutdownReport::default();
+        for (worker, answer) in answers {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(dropped)) => report.connections_dropped += dropped,
+                Ok(Err(_)) | Err(_) => report.unreported.push(worker),
+            }
+        }
+        shared.lifespan.abort();
+        for (worker, watch) in watches {
+            if timeout_at(deadline, watch).await.is_err() {
+                report.stuck.push(worker);
+            }
+        }
+        report
+    }
+
+    /// Ends all workers now: their connections are dropped. Follow with [`Self::shutdown`] to
+    /// wait for the threads.
+    pub fn abort(&self) {
+        self.shared.lifespan.abort();
+    }
+}

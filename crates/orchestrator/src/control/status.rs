@@ -1,0 +1,114 @@
+//! What is going on, for operators.
+
+use std::collections::BTreeMap;
+
+use tidegate_runtime::listener::{ListenAddr, ListenerCounters};
+use tidegate_runtime::worker::WorkerIndex;
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::WorkerManager;
+use crate::command::Job;
+use crate::factory::ChainFactory;
+use crate::site::{Generation, Phase, SiteName};
+
+/// The connections of one generation on one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionCount {
+    /// Which worker.
+    pub worker: WorkerIndex,
+    /// Which generation.
+    pub generation: Generation,
+    /// Whether it gets new connections.
+    pub phase: Phase,
+    /// Its open connections.
+    pub open: usize,
+}
+
+/// One site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteStatus {
+    /// What is deployed; `None` for a removed site that still drains.
+    pub generation: Option<Generation>,
+    /// Where it listens, as bound.
+    pub addresses: Vec<ListenAddr>,
+    /// What each worker did at each address, workers in order.
+    pub listeners: Vec<(ListenAddr, Vec<ListenerCounters>)>,
+    /// Open connections by worker and generation, draining generations included.
+    pub connections: Vec<ConnectionCount>,
+}
+
+impl SiteStatus {
+    /// Open connections of all generations on all workers.
+    pub fn open(&self) -> usize {
+        self.connections.iter().map(|count| count.open).sum()
+    }
+}
+
+/// One worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// Which worker.
+    pub worker: WorkerIndex,
+    /// Whether it answered. If not, its connections are not in the counts.
+    pub answered: bool,
+    /// Connections that ended in a panic, on this worker and its predecessors.
+    pub panics: u64,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The sites, by name.
+    pub sites: BTreeMap<SiteName, SiteStatus>,
+    /// The workers, in order.
+    pub workers: Vec<WorkerStatus>,
+}
+
+impl<F: ChainFactory, LF> WorkerManager<F, LF> {
+    /// What is deployed, and who is connected. Waits for the workers' answers until the
+    /// command's deadline; it does not wait for transactions. Cancellation safe.
+    pub async fn status(&self) -> Status {
+        let shared = &self.shared;
+        let mut status = Status::default();
+        let mut answers = Vec::new();
+        {
+            let table = shared.table();
+            for (site, deployment) in &table.deployed {
+                let listeners = &deployment.listeners;
+                let present = SiteStatus {
+                    generation: Some(deployment.generation),
+                    addresses: listeners.local_addresses(),
+                    listeners: listeners.counters(),
+                    connections: Vec::new(),
+                };
+                status.sites.insert(site.clone(), present);
+            }
+            for seat in &table.workers {
+                let (reply, answer) = oneshot::channel();
+                // A worker that cannot be asked shows as one that did not answer.
+                let _ = seat.mailbox.send(Job::Inspect { reply }.into());
+                answers.push((seat.index, seat.counters.panics(), answer));
+            }
+        }
+        let deadline = shared.deadline();
+        for (worker, panics, answer) in answers {
+            let counts = timeout_at(deadline, answer).await.ok().and_then(Result::ok);
+            status.workers.push(WorkerStatus {
+                worker,
+                answered: counts.is_some(),
+                panics,
+            });
+            for count in counts.into_iter().flatten() {
+                let site = status.sites.entry(count.site).or_default();
+                site.connections.push(ConnectionCount {
+                    worker,
+                    generation: count.generation,
+                    phase: count.phase,
+                    open: count.open,
+                });
+            }
+        }
+        status
+    }
+}

@@ -1,0 +1,84 @@
+//! What runs where, as the control side has decided it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_runtime::listener::ListenerSet;
+use tidegate_runtime::mailbox::Sender;
+use tidegate_runtime::worker::{WorkerCounters, WorkerIndex};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::command::{Order, Origin, ServiceCommandTask};
+use crate::site::{Generation, SiteName};
+
+/// What makes a site, kept for workers that have to be started again.
+#[derive(Clone)]
+pub(super) struct Deployment<F> {
+    pub(super) factory: F,
+    pub(super) listeners: ListenerSet,
+    pub(super) generation: Generation,
+}
+
+impl<F: Clone> Deployment<F> {
+    pub(super) fn order(&self, site: &SiteName, origin: Origin) -> Order<F> {
+        Order {
+            site: site.clone(),
+            factory: self.factory.clone(),
+            listeners: self.listeners.clone(),
+            generation: self.generation,
+            origin,
+        }
+    }
+}
+
+pub(super) struct WorkerSeat<F> {
+    pub(super) index: WorkerIndex,
+    pub(super) mailbox: Sender<ServiceCommandTask<F>>,
+    pub(super) counters: Arc<WorkerCounters>,
+    /// Rung when the worker may have missed something.
+    pub(super) doubt: Arc<Notify>,
+}
+
+pub(super) struct Table<F> {
+    pub(super) workers: Vec<WorkerSeat<F>>,
+    pub(super) watches: Vec<(WorkerIndex, JoinHandle<()>)>,
+    pub(super) deployed: BTreeMap<SiteName, Deployment<F>>,
+}
+
+impl<F> Default for Table<F> {
+    fn default() -> Self {
+        Self {
+            workers: Vec::new(),
+            watches: Vec::new(),
+            deployed: BTreeMap::new(),
+        }
+    }
+}
+
+impl<F> Table<F> {
+    /// What a site's new listeners may take over; with `others`, from every site.
+    pub(super) fn predecessor(&self, site: &SiteName, others: Others) -> Option<ListenerSet> {
+        let own = self.deployed.get(site).map(|it| &it.listeners);
+        let others = self
+            .deployed
+            .iter()
+            .filter(|(name, _)| others == Others::Included && *name != site)
+            .map(|(_, deployment)| &deployment.listeners);
+        ListenerSet::predecessor(own, others)
+    }
+
+    /// Has the worker checked against the table.
+    pub(super) fn ring(&self, worker: WorkerIndex) {
+        if let Some(seat) = self.workers.get(worker.0) {
+            seat.doubt.notify_one();
+        }
+    }
+}
+
+/// Whether another site's addresses may be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    Included,
+    Excluded,
+}
