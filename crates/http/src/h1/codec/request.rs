@@ -173,21 +173,21 @@ fn replace_host(authority: &str, headers: &mut HeaderMap) -> Result<(), ParseErr
     Ok(())
 }
 
-/// Only a request line that ends in a version of the right shape is answered
-/// with `505`; anything else there is a malformed line.
+/// Only a well-formed request line with a well-formed version is answered with
+/// `505`; anything else there is a malformed line.
 fn refused(error: httparse::Error, head: &[u8]) -> ParseError {
     match fields::refused(error, ParseError::RequestLine) {
-        ParseError::Version if !ends_in_version(head) => ParseError::RequestLine,
+        ParseError::Version if !has_other_version(head) => ParseError::RequestLine,
         refused => refused,
     }
 }
 
-fn ends_in_version(head: &[u8]) -> bool {
+fn has_other_version(head: &[u8]) -> bool {
     let line = memchr::memchr(b'\r', head).map_or(head, |end| &head[..end]);
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or(line);
+    let mut words = line.split(|&byte| byte == b' ');
     matches!(
-        version,
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        (words.nth(2), words.next()),
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
             if major.is_ascii_digit() && minor.is_ascii_digit()
     )
 }

@@ -7,12 +7,18 @@ use http::{Method, Uri};
 use super::ParseError;
 use super::authority::{self, Port};
 
+/// The longest URI the `http` crate holds.
+const URI_BYTES_MAX: usize = u16::MAX as usize - 1;
+
 /// Parses `target` in the form its method allows.
 ///
 /// Origin-form is taken as it is. Absolute-form must be `http` or `https`;
 /// authority-form belongs to CONNECT and `*` to OPTIONS alone. Only visible
 /// ASCII passes, and no fragment.
 pub(super) fn parse(method: &Method, target: Bytes) -> Result<Uri, ParseError> {
+    if target.len() > URI_BYTES_MAX {
+        return Err(ParseError::RequestLineTooLong);
+    }
     if target
         .iter()
         .any(|&byte| !(0x21..=0x7e).contains(&byte) || byte == b'#')

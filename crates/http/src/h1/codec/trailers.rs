@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::scan::{BlockLimits, BlockScanner};
+use super::scan::{BlockLimits, BlockScanner, LINE_END};
 use super::{MAX_HEADER_COUNT, ParseError, fields};
 
 /// What may become of a field that came after the body.
@@ -89,6 +89,9 @@ impl TrailerParser {
             return Ok(None);
         };
         let section = buffer.split_to(length).freeze();
+        if length == LINE_END {
+            return Ok(Some(HeaderMap::new()));
+        }
         let mut table = [httparse::EMPTY_HEADER; MAX_HEADER_COUNT];
         let table = &mut table[..self.count_max.min(MAX_HEADER_COUNT)];
         let parsed = httparse::parse_headers(&section, table)
