@@ -2,6 +2,10 @@
 //! what happens to its headers on the way, and the line it leaves in the access log.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod balance;
 pub mod forward;
+pub mod resolve;
 pub mod route;
+pub mod site;
+pub mod upstream;
