@@ -30,7 +30,10 @@ enum Kind {
 
 /// What becomes of a connection after `101 Switching Protocols`, or after a
 /// successful `CONNECT`: it gets the client's stream and owns it.
-pub struct Upgrade(Box<dyn FnOnce(Io) -> Pin<Box<dyn Future<Output = ()>>>>);
+pub struct Upgrade(Box<dyn FnOnce(Io) -> Takeover>);
+
+/// The protocol that follows, running.
+type Takeover = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Upgrade {
     /// Runs the new protocol on the client's stream, to its end.
@@ -83,6 +86,11 @@ impl Body {
     /// Whether there is no body at all.
     pub const fn is_empty(&self) -> bool {
         matches!(self.0, Kind::Empty)
+    }
+
+    /// Whether all of the bytes, or none, are at hand.
+    pub const fn is_at_hand(&self) -> bool {
+        matches!(self.0, Kind::Empty | Kind::Full(_))
     }
 
     /// Whether this is a protocol switch.

@@ -59,7 +59,8 @@ pub(crate) async fn serve<H: HttpHandler>(
     loop {
         let event = next(&mut connection, &mut streams, &deadline, &handle, stage).await?;
         match event {
-            Event::Request(request, respond) => {
+            Event::Request(accepted) => {
+                let (request, respond) = *accepted;
                 handle.mark_busy();
                 deadline.disarm();
                 let serving = stream::serve(
@@ -100,10 +101,7 @@ enum Stage {
 }
 
 enum Event {
-    Request(
-        http::Request<h2::RecvStream>,
-        h2::server::SendResponse<Bytes>,
-    ),
+    Request(Box<(http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>)>),
     StreamEnded,
     Drain,
     Idle,
@@ -121,8 +119,8 @@ async fn next(
         match connection.poll_accept(cx) {
             Poll::Ready(None) => return Poll::Ready(Ok(Event::Closed)),
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(client_fault(error))),
-            Poll::Ready(Some(Ok((request, respond)))) => {
-                return Poll::Ready(Ok(Event::Request(request, respond)));
+            Poll::Ready(Some(Ok(accepted))) => {
+                return Poll::Ready(Ok(Event::Request(Box::new(accepted))));
             }
             Poll::Pending => {}
         }

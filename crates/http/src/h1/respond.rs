@@ -149,7 +149,7 @@ fn frame(
         let declared = headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        return EncodedBody::Unsent(declared.or(length.filter(|_| !body.is_empty())));
+        return EncodedBody::Unsent(declared.or_else(|| length.filter(|_| !body.is_empty())));
     }
     if status == StatusCode::NO_CONTENT || status.is_informational() {
         return EncodedBody::Unsent(None);

@@ -1,0 +1,301 @@
+//! One site of the gateway: a service that finds a request's route and does what
+//! the route says.
+//!
+//! What all workers share is in a [`SiteSpec`]; a worker's [`Site`] adds the
+//! upstreams with their connections, which it takes over from its predecessor.
+
+mod forwarded;
+mod reply;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use tidegate_http::client::{ClientSettings, Upgrading};
+use tidegate_http::{Body, Context, Exchange, Fault, FaultKind, Response};
+use tidegate_service::{MakeService, Service};
+
+pub use self::forwarded::{ForwardedSpec, ViaName, XForwarded};
+pub use self::reply::{FixedResponse, Redirect};
+use crate::forward::{
+    HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response,
+};
+use crate::route::{Match, Rewrite, RouteTable, path};
+use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec};
+
+/// What a site does, shared by all workers.
+#[derive(Debug)]
+pub struct SiteSpec {
+    /// Its routes.
+    pub routes: RouteTable<Route>,
+    /// The upstreams its routes name by position.
+    pub upstreams: Vec<UpstreamSpec>,
+    /// What upstreams are told of the client.
+    pub forwarded: ForwardedSpec,
+    /// What responses of upstreams are granted, but for the time limits of routes.
+    pub client: ClientSettings,
+}
+
+/// What is done with the requests of one route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name in the access log and in metrics.
+    pub name: Arc<str>,
+    /// What is done.
+    pub action: Action,
+    /// Changes to the request's fields on their way to the upstream.
+    pub request_headers: HeaderEdits,
+    /// Changes to the response's fields on their way to the client.
+    pub response_headers: HeaderEdits,
+    /// Time limits.
+    pub timeouts: RouteTimeouts,
+    /// The largest request body, in bytes.
+    pub body_bytes: u64,
+}
+
+/// What is done with a request.
+#[derive(Debug)]
+pub enum Action {
+    /// It is sent on.
+    Upstream {
+        /// The upstream's position in the site's list.
+        upstream: usize,
+        /// How its path is changed.
+        rewrite: Option<Rewrite>,
+    },
+    /// It is answered here.
+    Respond(FixedResponse),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+}
+
+/// How long the upstream of a route may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteTimeouts {
+    /// To accept a connection.
+    pub connect: Duration,
+    /// To begin its response.
+    pub response: Duration,
+    /// Between two pieces of its response.
+    pub idle: Duration,
+    /// Between two bytes of a tunnel, either way.
+    pub tunnel_idle: Duration,
+}
+
+/// A worker's side of a site. Answers requests.
+#[derive(Debug)]
+pub struct Site {
+    spec: Arc<SiteSpec>,
+    upstreams: Vec<Rc<Upstream>>,
+    /// By position of the route.
+    routes: Vec<RouteState>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    name: Rc<str>,
+    attempt: Attempt,
+}
+
+impl Site {
+    /// The worker's upstreams, by position in the specification.
+    pub fn upstreams(&self) -> &[Rc<Upstream>] {
+        &self.upstreams
+    }
+
+    async fn answer(&self, exchange: Exchange) -> Result<Response, Fault> {
+        let Exchange { request, context } = exchange;
+        let uri = request.uri().clone();
+        let path = path::canonical(asked_path(request.method(), &uri))
+            .map_err(|fault| Fault::new(FaultKind::BadRequest, fault.to_string()))?;
+        let Some(found) = self.spec.routes.find(asked_host(&request), &path) else {
+            return Ok(reply::plain(StatusCode::NOT_FOUND));
+        };
+        let state = &self.routes[found.route];
+        context.note(|facts| facts.route = Some(state.name.clone()));
+        let route = found.target;
+        let mut response = match &route.action {
+            Action::Upstream { upstream, rewrite } => {
+                let uri = rewritten(rewrite.as_ref(), &uri, &found)?;
+                let upstream = &self.upstreams[*upstream];
+                self.forward(request, uri, upstream, route, state, &context)
+                    .await?
+            }
+            Action::Respond(fixed) => fixed.response(),
+            Action::Redirect(redirect) => redirect.response(&request, &context, &found.params)?,
+        };
+        if !route.response_headers.is_empty() {
+            route.response_headers.apply(response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    async fn forward(
+        &self,
+        request: Request<Body>,
+        uri: Uri,
+        upstream: &Upstream,
+        route: &Route,
+        state: &RouteState,
+        context: &Context,
+    ) -> Result<Response, Fault> {
+        let (mut parts, body) = request.into_parts();
+        let body = reply::limited(body, route.body_bytes)?;
+        let upgrade = asks_upgrade(&parts.method, &parts.headers);
+        let policy = match upgrade {
+            Upgrading::Asked => UpgradePolicy::Forward,
+            Upgrading::No => UpgradePolicy::Remove,
+        };
+        let forwarded = &self.spec.forwarded;
+        forwarded.prepare(&mut parts.headers, parts.version, policy, context.connection());
+        if !route.request_headers.is_empty() {
+            route.request_headers.apply(&mut parts.headers);
+        }
+        let forwarding = Forwarding {
+            method: parts.method,
+            uri,
+            headers: parts.headers,
+            body,
+            upgrade,
+        };
+        let mut response = upstream
+            .exchange(forwarding, &state.attempt, context)
+            .await?;
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let hop = ResponseHop {
+            version: response.version(),
+            upgrade: if switches { policy } else { UpgradePolicy::Remove },
+            via: ViaPolicy::Omit,
+        };
+        prepare_response(response.headers_mut(), &hop);
+        Ok(response)
+    }
+}
+
+/// `CONNECT` names a host only; any other request has a path.
+fn asked_path<'a>(method: &Method, uri: &'a Uri) -> &'a str {
+    if method == Method::CONNECT {
+        "/"
+    } else {
+        uri.path()
+    }
+}
+
+fn asked_host(request: &Request<Body>) -> &str {
+    request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .or_else(|| request.uri().host())
+        .unwrap_or("")
+}
+
+fn asks_upgrade(method: &Method, headers: &HeaderMap) -> Upgrading {
+    let named = || {
+        headers.get_all(CONNECTION).iter().any(|value| {
+            value
+                .as_bytes()
+                .split(|byte| *byte == b',')
+                .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        })
+    };
+    if method == Method::CONNECT || headers.contains_key(UPGRADE) && named() {
+        Upgrading::Asked
+    } else {
+        Upgrading::No
+    }
+}
+
+fn rewritten(
+    rewrite: Option<&Rewrite>,
+    uri: &Uri,
+    found: &Match<'_, Route>,
+) -> Result<Uri, Fault> {
+    let (Some(rewrite), Some(original)) = (rewrite, uri.path_and_query()) else {
+        return Ok(uri.clone());
+    };
+    rewrite
+        .apply(original, &found.params)
+        .map(Uri::from)
+        .map_err(|error| Fault::new(FaultKind::BadRequest, error.to_string()))
+}
+
+impl Service<Exchange> for Site {
+    type Response = Response;
+    type Error = Fault;
+
+    async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
+        self.answer(exchange).await
+    }
+}
+
+/// Makes a worker's [`Site`].
+#[derive(Clone, Debug)]
+pub struct SiteFactory {
+    spec: Arc<SiteSpec>,
+}
+
+impl SiteFactory {
+    /// A factory of `spec`.
+    pub fn new(spec: SiteSpec) -> Self {
+        Self {
+            spec: Arc::new(spec),
+        }
+    }
+}
+
+impl MakeService for SiteFactory {
+    type Service = Site;
+    type Error = std::convert::Infallible;
+
+    fn make_via_ref(&self, old: Option<&Site>) -> Result<Site, Self::Error> {
+        let predecessor = |spec: &UpstreamSpec| {
+            old?.upstreams
+                .iter()
+                .find(|upstream| **upstream.name() == *spec.name)
+        };
+        let upstreams = self
+            .spec
+            .upstreams
+            .iter()
+            .map(|spec| {
+                let old = predecessor(spec).map(|upstream| &**upstream);
+                Rc::new(Upstream::new(spec, old, seed()))
+            })
+            .collect();
+        let routes = self
+            .spec
+            .routes
+            .targets()
+            .map(|(_, route)| RouteState {
+                name: Rc::from(&*route.name),
+                attempt: attempt(&self.spec.client, &route.timeouts),
+            })
+            .collect();
+        Ok(Site {
+            spec: self.spec.clone(),
+            upstreams,
+            routes,
+        })
+    }
+}
+
+fn attempt(client: &ClientSettings, timeouts: &RouteTimeouts) -> Attempt {
+    Attempt {
+        connect_timeout: timeouts.connect,
+        client: Rc::new(ClientSettings {
+            response_timeout: timeouts.response,
+            idle_timeout: timeouts.idle,
+            tunnel_idle_timeout: timeouts.tunnel_idle,
+            ..client.clone()
+        }),
+    }
+}
+
+/// Another start for each worker's balancers, so that they do not march in step.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,78 @@
+//! What upstreams are told of the client, as the settings want it.
+
+use http::header::VIA;
+use http::{HeaderMap, HeaderValue, Version};
+use tidegate_http::{ConnectionInfo, Scheme};
+
+use crate::forward::{
+    ForwardedScheme, RequestHop, Trust, UpgradePolicy, ViaPolicy, X_FORWARDED_FOR,
+    X_FORWARDED_HOST, X_FORWARDED_PROTO, prepare_request,
+};
+
+/// Which forwarding fields are written, and whose are believed.
+#[derive(Clone, Debug)]
+pub struct ForwardedSpec {
+    /// Peers whose own forwarding fields are kept and added to.
+    pub trust: Trust,
+    /// Whether `X-Forwarded-*` are sent.
+    pub x_forwarded: XForwarded,
+    /// The name in `Via`.
+    pub via: ViaName,
+}
+
+/// Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent to upstreams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XForwarded {
+    /// They are.
+    #[default]
+    Send,
+    /// They are not.
+    Omit,
+}
+
+/// The name this gateway has in `Via`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ViaName {
+    /// `tidegate`.
+    #[default]
+    Own,
+    /// Another, as `1.1 NAME`.
+    Pseudonym(HeaderValue),
+    /// No `Via` is written.
+    Omit,
+}
+
+impl ForwardedSpec {
+    pub(super) fn prepare(
+        &self,
+        headers: &mut HeaderMap,
+        version: Version,
+        upgrade: UpgradePolicy,
+        connection: &ConnectionInfo,
+    ) {
+        let hop = RequestHop {
+            trust: self.trust.of(connection.peer.ip()),
+            peer: connection.peer_ip_value(),
+            scheme: match connection.scheme {
+                Scheme::Http => ForwardedScheme::Http,
+                Scheme::Https => ForwardedScheme::Https,
+            },
+            version,
+            host: None,
+            upgrade,
+            via: match self.via {
+                ViaName::Own => ViaPolicy::Append,
+                ViaName::Pseudonym(_) | ViaName::Omit => ViaPolicy::Omit,
+            },
+        };
+        prepare_request(headers, &hop);
+        if let ViaName::Pseudonym(name) = &self.via {
+            headers.append(VIA, name.clone());
+        }
+        if self.x_forwarded == XForwarded::Omit {
+            for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
+                headers.remove(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One request and an upstream: which endpoint, which connection, and whether
+//! to try again.
+//!
+//! A request is tried again only where that is safe (RFC 9110 section 9.2.2):
+//! if no connection came about, nothing was sent; if a connection broke before a
+//! byte of a response, the method must be idempotent and the body at hand. A
+//! kept connection that was closed meanwhile is no fault of the endpoint: the
+//! same endpoint gets one more try, on a new connection.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, header};
+use tidegate_http::client::{ClientConnection, ClientSettings, Outgoing, Progress, Upgrading};
+use tidegate_http::h1::codec::RequestTarget;
+use tidegate_http::{Body, Context, Fault, FaultKind, Response};
+
+use super::connect::connect;
+use super::{Endpoint, Upstream};
+use crate::balance::{Balance, EndpointIndex, InFlight};
+
+/// The most endpoints one request is tried on, whatever the settings say.
+const ATTEMPTS_MAX: usize = 16;
+
+/// A request ready to be sent on.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// Its method.
+    pub method: Method,
+    /// Its target, rewritten if the route says so.
+    pub uri: Uri,
+    /// Its fields, as the upstream gets them.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Body,
+    /// Whether it asks to switch protocols.
+    pub upgrade: Upgrading,
+}
+
+/// How a route's requests are tried.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The longest a new connection may take.
+    pub connect_timeout: Duration,
+    /// What the endpoint is granted.
+    pub client: Rc<ClientSettings>,
+}
+
+/// What is left to try.
+struct Tries {
+    tried: [Option<EndpointIndex>; ATTEMPTS_MAX],
+    count: usize,
+    retries: u32,
+    /// The body, while it can be sent again.
+    replay: Option<Bytes>,
+}
+
+/// What one endpoint made of a request.
+enum Outcome {
+    Answered(Response),
+    /// Another endpoint may be asked.
+    Elsewhere(Fault, Body),
+    Failed(Fault),
+}
+
+impl Upstream {
+    /// Sends a request on and waits for the head of its response.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the last endpoint tried, or that none can be.
+    pub async fn exchange(
+        &self,
+        mut forwarding: Forwarding,
+        attempt: &Attempt,
+        context: &Context,
+    ) -> Result<Response, Fault> {
+        context.note(|facts| facts.upstream = Some(self.name.clone()));
+        let mut tries = Tries {
+            tried: [None; ATTEMPTS_MAX],
+            count: 0,
+            retries: self.spec.retries,
+            replay: forwarding.body.as_full(),
+        };
+        let mut fault = None;
+        while let Some(index) = self.balancer.pick(|index| tries.may(index)) {
+            let endpoint = self.endpoint(index);
+            context.note(|facts| facts.endpoint = Some(endpoint.name.clone()));
+            let in_flight = self.balancer.start(index);
+            match self.ask(endpoint, &mut forwarding, attempt, context, &tries).await {
+                Outcome::Answered(response) => return Ok(self.counted(response, in_flight)),
+                Outcome::Failed(fault) => return Err(fault),
+                Outcome::Elsewhere(cause, body) => {
+                    forwarding.body = body;
+                    fault = Some(cause);
+                    if !tries.spend(index) {
+                        break;
+                    }
+                    context.note(|facts| facts.retries += 1);
+                }
+            }
+        }
+        Err(fault.unwrap_or_else(|| Fault::new(FaultKind::NoEndpoint, "no endpoint is available")))
+    }
+
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        forwarding: &mut Forwarding,
+        attempt: &Attempt,
+        context: &Context,
+        tries: &Tries,
+    ) -> Outcome {
+        if let Some(host) = &endpoint.host {
+            forwarding.headers.insert(header::HOST, host.clone());
+        }
+        let mut body = std::mem::take(&mut forwarding.body);
+        if let Some(kept) = endpoint.pool.take(endpoint.limits) {
+            match send(kept, forwarding, body, endpoint, attempt, context).await {
+                Ok(response) => return Outcome::Answered(response),
+                Err((fault, progress)) => match tries.again(&forwarding.method, progress) {
+                    Some(replay) => body = replay,
+                    None => return Outcome::Failed(fault),
+                },
+            }
+            context.note(|facts| facts.retries += 1);
+        }
+        let fresh = match connect(&endpoint.spec, attempt.connect_timeout).await {
+            Ok(fresh) => fresh,
+            Err(fault) => return Outcome::Elsewhere(fault, body),
+        };
+        match send(fresh, forwarding, body, endpoint, attempt, context).await {
+            Ok(response) => Outcome::Answered(response),
+            Err((fault, progress)) => match tries.again(&forwarding.method, progress) {
+                Some(replay) => Outcome::Elsewhere(fault, replay),
+                None => Outcome::Failed(fault),
+            },
+        }
+    }
+
+    /// A request counts as under way until its response has been read.
+    fn counted(&self, response: Response, in_flight: InFlight) -> Response {
+        let streams = !response.body().is_at_hand() && !response.body().is_upgrade();
+        if self.spec.balance != Balance::LeastRequests || !streams {
+            return response;
+        }
+        response.map(|body| Body::stream(Counted { body, _in_flight: in_flight }))
+    }
+}
+
+impl Tries {
+    fn may(&self, index: EndpointIndex) -> bool {
+        !self.tried[..self.count].contains(&Some(index))
+    }
+
+    /// Notes that `index` failed; whether another endpoint may be asked.
+    fn spend(&mut self, index: EndpointIndex) -> bool {
+        self.tried[self.count] = Some(index);
+        self.count += 1;
+        let left = self.retries > 0 && self.count < ATTEMPTS_MAX;
+        self.retries = self.retries.saturating_sub(1);
+        left
+    }
+
+    /// The body to send again, if the request may be.
+    fn again(&self, method: &Method, progress: Progress) -> Option<Body> {
+        let safe = progress == Progress::NoResponse && method.is_idempotent();
+        self.replay.clone().filter(|_| safe).map(Body::full)
+    }
+}
+
+async fn send(
+    connection: ClientConnection,
+    forwarding: &Forwarding,
+    body: Body,
+    endpoint: &Endpoint,
+    attempt: &Attempt,
+    context: &Context,
+) -> Result<Response, (Fault, Progress)> {
+    let target = RequestTarget::new(&forwarding.method, &forwarding.uri).map_err(|error| {
+        let fault = Fault::new(FaultKind::BadRequest, error.to_string());
+        (fault, Progress::Begun)
+    })?;
+    let expects_continue = !body.is_at_hand() && forwarding.headers.contains_key(header::EXPECT);
+    let outgoing = Outgoing {
+        method: &forwarding.method,
+        target,
+        headers: &forwarding.headers,
+        body,
+        upgrade: forwarding.upgrade,
+        expects_continue,
+    };
+    connection
+        .send(outgoing, &attempt.client, &endpoint.home, context)
+        .await
+        .map_err(|failure| (failure.fault, failure.progress))
+}
+
+/// A response body that holds its place among the requests under way.
+struct Counted {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Fault>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
