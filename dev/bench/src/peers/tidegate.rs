@@ -1,4 +1,4 @@
-//! tidegate as a reverse proxy: one worker, everything else at its defaults.
+//! tidegate as a reverse proxy: one worker, no log, the peers' limits, else its defaults.
 
 use super::{Blueprint, GENERATION_PATH};
 use crate::process::Program;
@@ -42,16 +42,21 @@ workers = 1
 [servers.plain]
 protocol = \"http\"
 listen = [\"127.0.0.1:{http}\"]
+backlog = 4096
+access_log = false
 limits = {{ connections = 30000 }}
 {plain}
 [servers.secure]
 protocol = \"http\"
 listen = [\"127.0.0.1:{https}\"]
 tls = {{ certificates = [{{ chain = \"{chain}\", key = \"{key}\" }}], session_tickets = false }}
+backlog = 4096
+access_log = false
 limits = {{ connections = 30000 }}
 {secure}
 [upstreams.origin]
 endpoints = [\"127.0.0.1:{origin}\"]
+pool = {{ idle = 1024, requests = 1000000000 }}
 "
     )
 }
