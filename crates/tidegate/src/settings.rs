@@ -3,7 +3,7 @@
 //! [`load`] and [`parse`] either give checked, plain data or a [`Report`] with every
 //! mistake of the file, each with file, line, column, key and what was expected.
 //! Nothing here opens a socket or reads a certificate; that it exists is checked.
-//! [`plan`] names the sites that two settings differ in.
+//! [`plan()`] names the sites that two settings differ in.
 
 mod address;
 mod findings;
@@ -18,21 +18,20 @@ mod section;
 mod server;
 mod suggest;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod upstream;
 
-pub use address::{EndpointAddress, ListenAddr, Network};
+pub use address::{EndpointAddress, Network};
 pub use limits::{Limits, Timeouts};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
-pub use route::{
-    Action, HeaderEdits, HostPattern, Part, PathPattern, Redirect, Respond, Rewrite, Route,
-    RouteLimits, RoutePath, RouteTimeouts, Template,
-};
+pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
-pub use upstream::{Balance, Endpoint, HostHeader, Pool, Upstream};
+pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 
 use findings::{Finding, Findings, Span};
 use references::References;

@@ -1,27 +1,11 @@
 //! Addresses: where servers listen, where upstreams are, which peers are trusted.
 
+use super::section::quoted;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ListenAddr {
-    /// `"127.0.0.1:80"`, `"[::]:80"`
-    Tcp(SocketAddr),
-    /// `"unix:/run/tidegate/web.sock"`
-    Unix(PathBuf),
-}
-
-impl fmt::Display for ListenAddr {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(formatter),
-            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
-        }
-    }
-}
+use tidegate_runtime::listener::ListenAddr;
 
 pub(super) const LISTEN: &str =
     "an address such as \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:/run/web.sock\"";
@@ -34,16 +18,12 @@ pub(super) fn parse_listen(
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_path(path, resolve).map(ListenAddr::Unix);
     }
-    match SocketAddr::from_str(text) {
-        Ok(address) => Ok(ListenAddr::Tcp(address)),
-        Err(_) => Err(match text.parse::<IpAddr>() {
-            Ok(_) => format!("the address {text:?} has no port"),
-            Err(_) => format!(
-                "{} is not an IP address and port",
-                super::section::quoted(text)
-            ),
-        }),
-    }
+    let shown = quoted(text);
+    text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(_) => format!("the address {shown} has no port"),
+        Err(_) if text.starts_with('/') => format!("a Unix socket is written \"unix:{text}\""),
+        Err(_) => format!("{shown} is not an IP address with a port"),
+    })
 }
 
 /// The longest socket path the kernel takes (`sun_path`, with its closing zero).
@@ -117,7 +97,7 @@ pub(super) fn parse_endpoint(
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_path(path, resolve).map(EndpointAddress::Unix);
     }
-    let shown = super::section::quoted(text);
+    let shown = quoted(text);
     if text.contains("://") {
         return Err(format!(
             "{shown} is a URL; write host and port only, `tls = {{}}` turns TLS on"
@@ -147,7 +127,7 @@ pub(super) fn parse_endpoint(
 
 /// A DNS name (RFC 1123, with underscores, which are in use), in lower case.
 pub(super) fn parse_host(text: &str) -> Result<String, String> {
-    let shown = super::section::quoted(text);
+    let shown = quoted(text);
     let name = text.strip_suffix('.').unwrap_or(text);
     if name.is_empty() || name.len() > 253 {
         return Err(format!("{shown} is not a host name"));
@@ -224,7 +204,7 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let shown = super::section::quoted(text);
+        let shown = quoted(text);
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),

@@ -111,6 +111,13 @@ pub(super) struct Mention<T> {
     pub(super) key: KeyPath,
 }
 
+/// A key that a reader looked for.
+#[derive(Debug)]
+pub(super) struct Offer {
+    section: KeyPath,
+    key: &'static str,
+}
+
 /// Everything the readers of one file share.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -121,10 +128,8 @@ pub(super) struct Findings {
     text: String,
     lost: Vec<Lost>,
     list: RefCell<Vec<Finding>>,
-    /// Every key some section offers: (section, key).
-    offered: RefCell<Vec<(KeyPath, &'static str)>>,
-    /// Every key that was offered but is not in the file.
-    absent: RefCell<Vec<KeyPath>>,
+    /// Every key some section offers.
+    offered: RefCell<Vec<Offer>>,
 }
 
 impl Findings {
@@ -169,35 +174,34 @@ impl Findings {
         self.lost.iter().any(|lost| lost.may_hold(section, key))
     }
 
-    pub(super) fn offer(&self, section: &KeyPath, key: &'static str, present: bool) {
-        let mut offered = self.offered.borrow_mut();
-        offered.push((section.clone(), key));
-        if !present {
-            self.absent.borrow_mut().push(section.child(key));
-        }
+    /// A reader of `section` looked for `key`.
+    pub(super) fn offer(&self, section: &KeyPath, key: &'static str) {
+        let section = section.clone();
+        self.offered.borrow_mut().push(Offer { section, key });
     }
 
     /// The section below or beside `section` that does offer `key`, if just one does.
     pub(super) fn home_of(&self, section: &KeyPath, key: &str) -> Option<KeyPath> {
         let offered = self.offered.borrow();
         let parent = section.as_str().rsplit_once('.').map_or("", |(p, _)| p);
-        let mut homes = offered.iter().filter(|(home, offered_key)| {
-            *offered_key == key
-                && home != section
-                && home
-                    .as_str()
-                    .rsplit_once('.')
-                    .is_some_and(|(above, _)| above == section.as_str() || above == parent)
+        let mut homes = offered.iter().filter(|offer| {
+            let above = offer.section.as_str().rsplit_once('.');
+            offer.key == key
+                && offer.section != *section
+                && above.is_some_and(|(above, _)| above == section.as_str() || above == parent)
         });
-        let (home, _) = homes.next()?;
-        homes.next().is_none().then(|| home.clone())
+        let home = homes.next()?.section.clone();
+        homes.next().is_none().then_some(home)
     }
 
-    /// The keys that the readers asked for and the file does not have.
+    /// Every key that readers looked for, array indexes left out.
     #[cfg(test)]
-    pub(super) fn absent_keys(&self) -> Vec<String> {
-        let absent = self.absent.borrow();
-        absent.iter().map(|key| key.as_str().to_owned()).collect()
+    pub(super) fn offered_keys(&self) -> std::collections::BTreeSet<String> {
+        let offered = self.offered.borrow();
+        let paths = offered.iter().map(|offer| offer.section.child(offer.key));
+        paths
+            .map(|path| super::syntax::without_indexes(path.as_str()))
+            .collect()
     }
 
     /// All findings in the order of the text, and how to find their lines.

@@ -84,3 +84,105 @@ fn warnings(old: &Settings, new: &Settings) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use std::path::Path;
+
+    const BASE: &str = r#"
+        [runtime]
+        workers = 2
+        [dns]
+        refresh = "30s"
+        [access_log]
+        file = "stdout"
+        [servers.a]
+        protocol = "http"
+        listen = "127.0.0.1:1"
+        [[servers.a.routes]]
+        prefix = "/"
+        upstream = "near"
+        [servers.b]
+        protocol = "http"
+        listen = "127.0.0.1:2"
+        access_log = false
+        [[servers.b.routes]]
+        prefix = "/"
+        upstream = "far"
+        [upstreams.near]
+        endpoints = ["127.0.0.1:9000"]
+        [upstreams.far]
+        endpoints = ["far.internal:9000"]
+    "#;
+
+    fn settings(text: &str) -> Settings {
+        super::super::parse(text, "test", Path::new("")).unwrap()
+    }
+
+    fn planned(text: &str) -> Plan {
+        plan(&settings(BASE), &settings(text), &BTreeSet::new())
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn comments_and_moved_lines_rebuild_nothing() {
+        let plan = planned(&format!("# a comment\n\n\n{BASE}"));
+        assert!(plan.is_empty());
+        assert_eq!(plan.unchanged, set(&["a", "b"]));
+        assert_eq!(plan.warnings, [""; 0]);
+    }
+
+    #[test]
+    fn a_changed_upstream_rebuilds_only_the_sites_that_use_it() {
+        let plan = planned(&BASE.replace("127.0.0.1:9000", "127.0.0.1:9001"));
+        assert_eq!((plan.deploy, plan.unchanged), (set(&["a"]), set(&["b"])));
+    }
+
+    #[test]
+    fn a_changed_section_rebuilds_its_site() {
+        let plan = planned(&BASE.replace("127.0.0.1:2", "127.0.0.1:3"));
+        assert_eq!((plan.deploy, plan.unchanged), (set(&["b"]), set(&["a"])));
+    }
+
+    #[test]
+    fn what_is_shared_rebuilds_the_sites_that_use_it() {
+        let plan = planned(&BASE.replace("stdout", "stderr"));
+        assert_eq!(plan.deploy, set(&["a"]), "only a is in the access log");
+        let plan = planned(&BASE.replace("30s", "31s"));
+        assert_eq!(plan.deploy, set(&["b"]), "only b looks names up");
+    }
+
+    #[test]
+    fn sites_come_and_go() {
+        let renamed = BASE.replace("servers.b", "servers.c");
+        let plan = planned(&renamed);
+        assert_eq!(plan.deploy, set(&["c"]));
+        assert_eq!(plan.remove, set(&["b"]));
+        assert_eq!(plan.unchanged, set(&["a"]));
+    }
+
+    #[test]
+    fn a_renewed_certificate_rebuilds_its_site() {
+        let same = settings(BASE);
+        let plan = plan(&same, &same, &set(&["b", "gone"]));
+        assert_eq!((plan.deploy, plan.unchanged), (set(&["b"]), set(&["a"])));
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_said() {
+        let plan = planned(&BASE.replace("workers = 2", "workers = 4\npin = false"));
+        assert!(plan.is_empty());
+        assert_eq!(plan.warnings.len(), 2);
+        assert!(
+            plan.warnings[0].contains("runtime.workers"),
+            "{:?}",
+            plan.warnings
+        );
+    }
+}

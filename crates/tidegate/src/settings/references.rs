@@ -1,12 +1,13 @@
 //! What can only be judged when the whole file is read: names that have to be
 //! defined somewhere, addresses that have to be free.
 
-use super::address::{ListenAddr, overlap};
+use super::address::overlap;
 use super::findings::{Finding, Findings, KeyPath, Mention};
 use super::section::quoted;
 use super::suggest::nearest;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use tidegate_runtime::listener::ListenAddr;
 
 /// What the sections say about each other, gathered while they are read.
 #[derive(Debug, Default)]
@@ -43,12 +44,28 @@ impl References {
                     .help(format!("did you mean {near:?}?")),
                 None => finding.expected(match defined {
                     [] => format!("a table [upstreams.{}]", name.value),
-                    _ => format!("one of {}", defined.join(", ")),
+                    [only] => format!("{only:?}, the only one"),
+                    _ => format!("one of {}", list(defined)),
                 }),
             });
         }
         check_listens(findings, &self.listens.into_inner());
     }
+}
+
+/// More names than this would not be read anyway.
+const LISTED_MAX: usize = 10;
+
+fn list(names: &[&str]) -> String {
+    let mut listed: Vec<String> = names
+        .iter()
+        .take(LISTED_MAX)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if names.len() > LISTED_MAX {
+        listed.push("...".to_owned());
+    }
+    listed.join(", ")
 }
 
 fn check_listens(findings: &Findings, listens: &[Mention<ListenAddr>]) {

@@ -2,20 +2,19 @@
 
 mod action;
 mod headers;
-mod pattern;
 
-pub use action::{Action, Redirect, Respond, Rewrite};
+pub use action::{Action, Redirect, Respond};
 pub use headers::HeaderEdits;
-pub use pattern::{HostPattern, Part, PathPattern, Template};
 
-use super::findings::{Mention, Span};
+use super::findings::{Finding, Mention};
 use super::limits::{Limits, Timeouts};
 use super::references::References;
-use super::scalars::Zero;
-use super::section::{Found, Section, all};
-use super::{Place, Settings};
-use std::collections::BTreeMap;
+use super::scalars::{Zero, parsed};
+use super::section::{Found, Section, all, quoted};
+use super::{Place, Server, Settings};
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegate_gateway::route::{HostPattern, PathPattern, RouteSpec, RouteTable};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +25,8 @@ pub struct Route {
     pub place: Place,
     /// The hosts it is for; all when absent.
     pub host: Option<HostPattern>,
-    /// The paths it is for.
-    pub path: RoutePath,
+    /// The paths it is for, from `path` or `prefix`.
+    pub path: PathPattern,
     /// What happens to the request.
     pub action: Action,
     /// What is changed in the request before it is sent on.
@@ -38,15 +37,6 @@ pub struct Route {
     pub timeouts: RouteTimeouts,
     /// The server's limits with this route's own in their place.
     pub limits: RouteLimits,
-}
-
-/// The paths a route is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RoutePath {
-    /// `path = "/users/{id}"`: the whole path.
-    Pattern(PathPattern),
-    /// `prefix = "/api"`: that path and everything below it.
-    Prefix(String),
 }
 
 /// The time-outs that a route may set for itself; see [`Timeouts`].
@@ -72,8 +62,9 @@ pub struct RouteLimits {
 /// The most routes of a server.
 const ROUTES_MAX: usize = 100_000;
 
-/// What makes two routes the same: host and shape of the path.
-type Shape = (Option<HostPattern>, String);
+const HOST: &str = "a host such as \"example.com\" or \"*.example.com\"";
+const PATH: &str = "a path such as \"/users/{id}\" or \"/files/{*rest}\"";
+const PREFIX: &str = "a path prefix such as \"/api\"";
 
 pub(super) fn read_routes(
     found: &Found<'_>,
@@ -81,54 +72,83 @@ pub(super) fn read_routes(
     limits: &Limits,
     references: &References,
 ) -> Option<Vec<Route>> {
-    let expected = "an array of tables, each headed [[servers.NAME.routes]]";
-    let items = found.items(expected)?;
+    let items = found.items("an array of tables, each headed [[servers.NAME.routes]]")?;
     if items.len() > ROUTES_MAX {
         let message = format!("{} routes are too many", items.len());
         return found.refuse(message, format!("at most {ROUTES_MAX} routes"));
     }
-    let mut seen: BTreeMap<Shape, Span> = BTreeMap::new();
-    all(items.iter().map(|item| {
+    let reader = RouteReader {
+        timeouts,
+        limits,
+        references,
+    };
+    let mut matches = Vec::new();
+    let routes = all(items.iter().map(|item| {
         let place = item.findings().place(item.span().start);
         item.section(|section| {
-            let mut reader = RouteReader {
-                timeouts,
-                limits,
-                references,
-                seen: &mut seen,
-            };
-            reader.read(section, place)
+            let host = section
+                .parsed("host", HOST, |text| text.parse::<HostPattern>())
+                .optional();
+            let path = read_path(section);
+            if let (Some(host), Some(path)) = (&host, &path) {
+                matches.push(RouteSpec {
+                    host: host.clone(),
+                    path: path.value.clone(),
+                    target: path.clone(),
+                });
+            }
+            reader.read(section, place, host, path)
         })
-    }))
+    }));
+    refuse_conflicts(found, matches);
+    routes
+}
+
+/// Two routes for the same requests: only one of them could ever be taken.
+fn refuse_conflicts(found: &Found<'_>, matches: Vec<RouteSpec<Mention<PathPattern>>>) {
+    let places: Vec<_> = matches.iter().map(|spec| spec.target.clone()).collect();
+    let Err(conflicts) = RouteTable::build(matches) else {
+        return;
+    };
+    for conflict in conflicts {
+        let path = &places[conflict.route];
+        let message = format!(
+            "this route is for the same requests as {}",
+            quoted(&conflict.with)
+        );
+        let finding = Finding::new(path.span.clone(), path.key.clone(), message)
+            .expected("a host or path that is not taken");
+        found.findings().push(match conflict.with_route {
+            Some(other) => finding.related(places[other].span.clone(), "taken here"),
+            None => finding,
+        });
+    }
 }
 
 struct RouteReader<'r> {
     timeouts: &'r Timeouts,
     limits: &'r Limits,
     references: &'r References,
-    seen: &'r mut BTreeMap<Shape, Span>,
 }
 
 impl RouteReader<'_> {
-    fn read(&mut self, section: &mut Section<'_>, place: Place) -> Option<Route> {
-        let name = section.string("name").optional();
-        let host = section
-            .parsed("host", pattern::HOST, str::parse::<HostPattern>)
-            .optional();
-        let path = read_path(section);
-        if let (Some(host), Some(path)) = (&host, &path) {
-            self.refuse_repeated(section, host.clone(), path);
-        }
+    fn read(
+        &self,
+        section: &mut Section<'_>,
+        place: Place,
+        host: Option<Option<HostPattern>>,
+        path: Option<Mention<PathPattern>>,
+    ) -> Option<Route> {
         let path = path.map(|path| path.value);
+        let name = section.string("name").optional();
         let action = action::read(section, path.as_ref(), self.references);
         let request_headers = section.table("request_headers", HeaderEdits::read);
         let response_headers = section.table("response_headers", HeaderEdits::read);
         let timeouts = section.table("timeouts", |section| self.read_timeouts(section));
         let limits = section.table("limits", |section| {
+            let body_bytes = section.size("body_bytes", Zero::Refused);
             Some(RouteLimits {
-                body_bytes: section
-                    .size("body_bytes", Zero::Refused)
-                    .or(self.limits.body_bytes),
+                body_bytes: body_bytes.or(self.limits.body_bytes),
             })
         });
         Some(Route {
@@ -153,45 +173,17 @@ impl RouteReader<'_> {
             tunnel_idle: read("tunnel_idle", self.timeouts.tunnel_idle),
         })
     }
-
-    /// Two routes for the same requests: the second would never be taken.
-    fn refuse_repeated(
-        &mut self,
-        section: &Section<'_>,
-        host: Option<HostPattern>,
-        path: &Mention<RoutePath>,
-    ) {
-        let shape = match &path.value {
-            RoutePath::Pattern(pattern) => format!("path {}", pattern.shape()),
-            RoutePath::Prefix(prefix) => format!("prefix {prefix}"),
-        };
-        use std::collections::btree_map::Entry;
-        match self.seen.entry((host, shape)) {
-            Entry::Vacant(entry) => {
-                entry.insert(path.span.clone());
-            }
-            Entry::Occupied(first) => section.findings().push(
-                super::findings::Finding::new(
-                    path.span.clone(),
-                    path.key.clone(),
-                    "another route is already for this host and path",
-                )
-                .expected("a different host or path")
-                .related(first.get().clone(), "taken here"),
-            ),
-        }
-    }
 }
 
-fn read_path(section: &mut Section<'_>) -> Option<Mention<RoutePath>> {
-    let path = section.read("path", pattern::PATH, |found| {
-        let pattern = super::scalars::parsed(found, pattern::PATH, str::parse::<PathPattern>)?;
-        Some(found.mention(RoutePath::Pattern(pattern)))
+fn read_path(section: &mut Section<'_>) -> Option<Mention<PathPattern>> {
+    let parse = |text: &str| PathPattern::parse(text).map_err(|error| error.fault);
+    let path = section.read("path", PATH, |found| {
+        Some(found.mention(parsed(found, PATH, parse)?))
     });
     let path = path.optional();
-    let prefix = section.read("prefix", pattern::PREFIX, |found| {
-        let prefix = super::scalars::parsed(found, pattern::PREFIX, pattern::parse_prefix)?;
-        Some(found.mention(RoutePath::Prefix(prefix)))
+    let parse = |text: &str| PathPattern::prefix(text).map_err(|error| error.fault);
+    let prefix = section.read("prefix", PREFIX, |found| {
+        Some(found.mention(parsed(found, PREFIX, parse)?))
     });
     let prefix = prefix.optional();
     section.require_one(
@@ -204,7 +196,7 @@ fn read_path(section: &mut Section<'_>) -> Option<Mention<RoutePath>> {
 
 impl Settings {
     /// The names of the upstreams that `server` sends requests to.
-    pub fn upstreams_of(&self, server: &super::Server) -> std::collections::BTreeSet<String> {
+    pub fn upstreams_of(&self, server: &Server) -> BTreeSet<String> {
         let actions = server.routes.iter().map(|route| &route.action);
         actions
             .filter_map(|action| match action {

@@ -138,25 +138,25 @@ impl<'a> Section<'a> {
     }
 
     /// A string that `parse` understands; its error says what is wrong.
-    pub(super) fn parsed<T>(
+    pub(super) fn parsed<T, E: ToString>(
         &mut self,
         key: &'static str,
         expected: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Entry<'_, 'a, T> {
         self.read(key, expected, |found| parsed(found, expected, parse))
     }
 }
 
 /// A string that `parse` understands; its error says what is wrong.
-pub(super) fn parsed<T>(
+pub(super) fn parsed<T, E: ToString>(
     found: &Found<'_>,
     expected: &str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Option<T> {
     match parse(found.text(expected)?) {
         Ok(value) => Some(value),
-        Err(message) => found.refuse(message, expected),
+        Err(error) => found.refuse(error.to_string(), expected),
     }
 }
 

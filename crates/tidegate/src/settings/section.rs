@@ -87,7 +87,7 @@ impl<'a> Section<'a> {
     ) -> Entry<'_, 'a, T> {
         self.known.push(key);
         let found = self.found(key);
-        self.findings.offer(&self.path, key, found.is_some());
+        self.findings.offer(&self.path, key);
         let outcome = match found {
             None => Outcome::Absent,
             Some(found) => match convert(&found) {
@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         self.known.push(key);
         let found = self.found(key);
-        self.findings.offer(&self.path, key, found.is_some());
+        self.findings.offer(&self.path, key);
         match found {
             Some(found) => found.section(reader),
             None => Self::read_with(

@@ -1,6 +1,6 @@
 //! `[servers.NAME]`: one site, with its listeners, limits and routes.
 
-use super::address::{LISTEN, ListenAddr, Network, parse_listen};
+use super::address::{LISTEN, Network, parse_listen};
 use super::limits::{Limits, Timeouts};
 use super::references::References;
 use super::route::Route;
@@ -9,6 +9,7 @@ use super::section::{Found, Section, all, quoted};
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
+use tidegate_runtime::listener::ListenAddr;
 
 /// One site.
 #[derive(Debug, Clone, PartialEq)]

@@ -49,7 +49,7 @@ fn within(path: &str, outer: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn without_indexes(path: &str) -> String {
+pub(super) fn without_indexes(path: &str) -> String {
     let mut plain = String::with_capacity(path.len());
     let mut depth = 0_usize;
     for c in path.chars() {

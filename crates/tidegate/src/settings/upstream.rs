@@ -9,6 +9,7 @@ use super::{Place, site_name};
 use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_gateway::balance::Balance;
 use toml::de::DeValue;
 
 /// One upstream.
@@ -30,19 +31,6 @@ pub struct Upstream {
     pub host_header: HostHeader,
     /// How often a request that is safe to repeat is tried again.
     pub retries: u32,
-}
-
-/// How an endpoint is chosen for a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balance {
-    /// `"round_robin"`: in turn, by weight.
-    RoundRobin,
-    /// `"random"`: by chance, by weight.
-    Random,
-    /// `"least_requests"`: the one with the fewest requests under way.
-    LeastRequests,
-    /// `"first"`: the first that works.
-    First,
 }
 
 /// One endpoint.

@@ -1,14 +1,14 @@
 //! What a route does: send the request on, answer it, or send the client elsewhere.
 
-use super::headers::fields;
-use super::pattern::{self, Template};
-use super::{RoutePath, headers};
+use super::PREFIX;
+use super::headers::{self, fields};
 use crate::settings::findings::Finding;
 use crate::settings::references::References;
-use crate::settings::scalars::parsed;
-use crate::settings::section::{Found, Section};
+use crate::settings::section::Section;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use tidegate_gateway::route::{PathPattern, QueryPolicy, RedirectTarget, Rewrite, TemplateError};
+use toml::de::DeValue;
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,23 +43,9 @@ pub struct Respond {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redirect {
     /// Where to; parameters of the path are filled in.
-    pub to: Template,
+    pub to: RedirectTarget,
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,
-}
-
-/// How a path is changed before the request is sent on; the query stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rewrite {
-    /// `{ path = "/new/{rest}" }`: a new path.
-    Path(Template),
-    /// `{ strip_prefix = "/api" }`, `{ add_prefix = "/v1" }` or both.
-    Prefix {
-        /// What is taken off; every path of the route begins with it.
-        strip: Option<String>,
-        /// What is put before the rest.
-        add: Option<String>,
-    },
 }
 
 const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
@@ -67,7 +53,7 @@ const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
 /// Reads the one action of a route that is for `path`, as far as that is known.
 pub(super) fn read(
     section: &mut Section<'_>,
-    path: Option<&RoutePath>,
+    path: Option<&PathPattern>,
     references: &References,
 ) -> Option<Action> {
     let expected = "the name of an upstream";
@@ -132,7 +118,7 @@ impl Respond {
                 _ => Err(format!("{text:?} is not a media type")),
             }
         });
-        let content_type = content_type.optional()?;
+        let content_type = content_type.optional();
         let headers = section.read("headers", headers::FIELDS, fields);
         let headers = headers.or(Vec::new());
         let default =
@@ -140,29 +126,27 @@ impl Respond {
         Some(Self {
             status,
             body,
-            content_type: content_type.or(default),
+            content_type: content_type?.or(default),
             headers,
         })
     }
 }
 
 impl Redirect {
-    fn read(section: &mut Section<'_>, path: Option<&RoutePath>) -> Option<Self> {
+    fn read(section: &mut Section<'_>, path: Option<&PathPattern>) -> Option<Self> {
         let expected = "a URL or path such as \"https://example.com/{rest}\"";
-        let to = section.read("to", expected, |found| {
-            let text = found.text(expected)?;
-            if !["/", "http://", "https://"]
-                .iter()
-                .any(|start| text.starts_with(start))
-            {
-                return found.refuse("this is neither a URL nor a path", expected);
-            }
-            template(found, expected, path)
+        let queries = [("keep", QueryPolicy::Keep), ("drop", QueryPolicy::Drop)];
+        let query = section.choice("query", &queries).or(QueryPolicy::Keep);
+        let to = section.parsed("to", expected, |text| {
+            let target = RedirectTarget::parse(text, query);
+            let fits = |target: &RedirectTarget| path.map_or(Ok(()), |path| target.check(path));
+            let checked = target.and_then(|target| fits(&target).map(|()| target));
+            checked.map_err(|error| error.fault)
         });
         let to = to.required();
         let expected = "one of 301, 302, 303, 307, 308";
         let status = section.read("status", expected, |found| match found.value() {
-            toml::de::DeValue::Integer(status) => match status.as_str() {
+            DeValue::Integer(status) => match status.as_str() {
                 "301" => Some(StatusCode::MOVED_PERMANENTLY),
                 "302" => Some(StatusCode::FOUND),
                 "303" => Some(StatusCode::SEE_OTHER),
@@ -177,79 +161,26 @@ impl Redirect {
     }
 }
 
-fn read_rewrite(section: &mut Section<'_>, path: Option<&RoutePath>) -> Option<Rewrite> {
-    let expected = "a path such as \"/new/{rest}\"";
-    let new_path = section.read("path", expected, |found| {
-        if !found.text(expected)?.starts_with('/') {
-            return found.refuse("the path does not begin with a slash", expected);
-        }
-        template(found, expected, path)
-    });
-    let new_path = new_path.optional();
-    let strip = section.read("strip_prefix", pattern::PREFIX, |found| {
-        let strip = parsed(found, pattern::PREFIX, pattern::parse_prefix)?;
-        match path.is_none_or(|path| begins_with(path, &strip)) {
-            true => Some(strip),
-            false => found.refuse(
-                format!("not every path of this route begins with {strip:?}"),
-                "a prefix of the route's `path` or `prefix`",
-            ),
-        }
-    });
-    let strip = strip.optional();
-    let add = section.parsed("add_prefix", pattern::PREFIX, pattern::parse_prefix);
-    let add = add.optional();
-    section.require_one(
-        &["path", "strip_prefix", "add_prefix"],
-        "one of `path`, `strip_prefix` and `add_prefix`",
+const REWRITES: [&str; 3] = ["path", "strip_prefix", "add_prefix"];
+
+fn read_rewrite(section: &mut Section<'_>, path: Option<&PathPattern>) -> Option<Rewrite> {
+    let mut read = |key, expected, parse: fn(&str) -> Result<Rewrite, TemplateError>| {
+        let rewrite = section.parsed(key, expected, |text| {
+            let fits = |rewrite: &Rewrite| path.map_or(Ok(()), |path| rewrite.check(path));
+            let checked = parse(text).and_then(|rewrite| fits(&rewrite).map(|()| rewrite));
+            checked.map_err(|error| error.fault)
+        });
+        rewrite.optional()
+    };
+    let new_path = read(
+        "path",
+        "a path such as \"/new/{rest}\"",
+        Rewrite::replace_path,
     );
-    if section.has("strip_prefix") {
-        section.at_most_one(&["path", "strip_prefix"], "either a `path` or prefixes");
-    } else {
-        section.at_most_one(&["path", "add_prefix"], "either a `path` or prefixes");
-    }
-    let (strip, add) = (strip?, add?);
-    match new_path? {
-        Some(template) => Some(Rewrite::Path(template)),
-        None if strip.is_none() && add.is_none() => None,
-        None => Some(Rewrite::Prefix { strip, add }),
-    }
-}
-
-/// Whether every path of the route begins with the whole segments of `prefix`.
-fn begins_with(path: &RoutePath, prefix: &str) -> bool {
-    let (start, is_whole) = match path {
-        RoutePath::Pattern(pattern) => {
-            let start = pattern.literal_start();
-            (start, start.len() == pattern.as_str().len())
-        }
-        RoutePath::Prefix(start) => (start.as_str(), true),
-    };
-    start.strip_prefix(prefix).is_some_and(|rest| {
-        prefix.ends_with('/') || rest.starts_with('/') || (rest.is_empty() && is_whole)
-    })
-}
-
-/// A template whose parameters are all in the route's path.
-fn template(found: &Found<'_>, expected: &str, path: Option<&RoutePath>) -> Option<Template> {
-    let template = parsed(found, expected, str::parse::<Template>)?;
-    let known: &[String] = match path {
-        None => return Some(template),
-        Some(RoutePath::Pattern(pattern)) => pattern.parameters(),
-        Some(RoutePath::Prefix(_)) => &[],
-    };
-    let unknown = template
-        .parameters()
-        .find(|name| !known.iter().any(|known| known == name));
-    match unknown {
-        None => Some(template),
-        Some(name) => {
-            let known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
-            let expected = match known.is_empty() {
-                true => "no parameters: the route's path has none".to_owned(),
-                false => format!("a parameter of the route's path: {}", known.join(", ")),
-            };
-            found.refuse(format!("the path has no parameter `{name}`"), expected)
-        }
-    }
+    let strip = read("strip_prefix", PREFIX, Rewrite::strip_prefix);
+    let add = read("add_prefix", PREFIX, Rewrite::add_prefix);
+    let expected = "one of `path`, `strip_prefix` and `add_prefix`";
+    section.require_one(&REWRITES, expected);
+    section.at_most_one(&REWRITES, expected);
+    new_path?.or(strip?).or(add?)
 }

@@ -1,0 +1,280 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const MINIMAL: &str = r#"
+    [servers.web]
+    protocol = "http"
+    listen = ["127.0.0.1:8080"]
+    [[servers.web.routes]]
+    prefix = "/"
+    upstream = "app"
+    [upstreams.app]
+    endpoints = ["127.0.0.1:9000", "127.0.0.1:9001"]
+"#;
+
+fn good(text: &str) -> Settings {
+    parse(text, "test.toml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// The errors of `text` as "line:column key: message".
+fn errors(text: &str) -> Vec<String> {
+    let report = parse(text, "test.toml", Path::new("")).expect_err("the text is wrong");
+    let errors = report.errors.iter();
+    errors
+        .map(|e| format!("{}:{} {}: {}", e.line, e.column, e.key, e.message))
+        .collect()
+}
+
+fn full() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/full.toml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn defaults_are_on_and_as_designed() {
+    let settings = good(MINIMAL);
+    assert_eq!(settings.runtime.workers, 0);
+    assert!(settings.access_log.is_none());
+    let web = &settings.servers["web"];
+    assert_eq!(web.drain, Duration::from_secs(30));
+    assert_eq!(web.timeouts.header, Duration::from_secs(10));
+    assert_eq!(web.timeouts.idle, Duration::from_secs(75));
+    assert_eq!(web.timeouts.upstream_connect, Duration::from_secs(2));
+    assert_eq!(web.timeouts.upstream_response, Duration::from_secs(60));
+    assert_eq!(web.limits.connections, 10_000);
+    assert_eq!(web.limits.header_bytes, 32 << 10);
+    assert_eq!(web.limits.body_bytes, 64 << 20);
+    let app = &settings.upstreams["app"];
+    assert_eq!(app.balance, tidegate_gateway::balance::Balance::RoundRobin);
+    assert_eq!((app.retries, app.pool.idle), (1, 256));
+    assert!(app.endpoints.iter().all(|endpoint| endpoint.weight == 1));
+}
+
+#[test]
+fn the_full_example_shows_the_defaults() {
+    // What full.toml has beyond MINIMAL are its other routes.
+    let mut full = good(&full());
+    let web = full.servers.get_mut("web").unwrap();
+    assert_eq!(web.routes.len(), 5);
+    web.routes.truncate(1);
+    assert_eq!(full, good(MINIMAL));
+}
+
+#[test]
+fn the_full_example_shows_every_key() {
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["web.crt", "web.key", "ca.pem"] {
+        std::fs::write(directory.path().join(file), "").unwrap();
+    }
+    let uncommented = full()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect::<String>();
+    let (settings, findings) = read(&uncommented, directory.path());
+    let report = Report::new("full.toml", &uncommented, &findings);
+    assert!(report.errors.is_empty() && settings.is_some(), "{report}");
+    let document = DeTable::parse(&uncommented).unwrap().into_inner();
+    let mut shown = BTreeSet::new();
+    collect_keys(&DeValue::Table(document), "", &mut shown);
+    let hidden: Vec<_> = findings
+        .offered_keys()
+        .difference(&shown)
+        .cloned()
+        .collect();
+    assert_eq!(hidden, ["admin"], "keys that full.toml does not show");
+}
+
+/// The dotted paths of all keys in `value`, array indexes left out.
+fn collect_keys(value: &DeValue<'_>, path: &str, keys: &mut BTreeSet<String>) {
+    match value {
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                let path = format!("{path}.{}", key.get_ref());
+                keys.insert(path.trim_start_matches('.').to_owned());
+                collect_keys(value.get_ref(), &path, keys);
+            }
+        }
+        DeValue::Array(array) => array
+            .iter()
+            .for_each(|item| collect_keys(item.get_ref(), path, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_route_has_the_servers_values_until_it_sets_its_own() {
+    let text = r#"
+        [servers.web]
+        protocol = "http"
+        listen = "127.0.0.1:0"
+        timeouts = { upstream_response = "5s", upstream_idle = "6s" }
+        limits = { body_bytes = "1MiB" }
+        [[servers.web.routes]]
+        path = "/a"
+        respond = {}
+        timeouts = { upstream_response = "7s" }
+        limits = { body_bytes = 5 }
+    "#;
+    let settings = good(text);
+    let route = &settings.servers["web"].routes[0];
+    assert_eq!(route.timeouts.upstream_response, Duration::from_secs(7));
+    assert_eq!(route.timeouts.upstream_idle, Duration::from_secs(6));
+    assert_eq!(route.limits.body_bytes, 5);
+}
+
+#[test]
+fn a_mistyped_required_key_is_one_error() {
+    let text = MINIMAL.replace("protocol", "protcol");
+    assert_eq!(errors(&text), ["3:5 servers.web.protcol: unknown key"]);
+    let text = MINIMAL.replace("prefix", "prefx");
+    assert_eq!(
+        errors(&text),
+        ["6:5 servers.web.routes[0].prefx: unknown key"]
+    );
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_sent_to_the_right_one() {
+    let text = MINIMAL.replace("protocol", "header_bytes = 5\nprotocol");
+    let report = parse(&text, "test.toml", Path::new("")).unwrap_err();
+    let help = report.errors[0].help.as_deref();
+    assert_eq!(help, Some("this key belongs in `servers.web.limits`"));
+}
+
+#[test]
+fn listen_addresses_that_cover_each_other_clash() {
+    let listen = |addresses: &str| {
+        let text = MINIMAL.replace(r#"["127.0.0.1:8080"]"#, addresses);
+        parse(&text, "test.toml", Path::new("")).map_err(|report| report.errors.len())
+    };
+    assert_eq!(listen(r#"["0.0.0.0:80", "127.0.0.1:80"]"#).unwrap_err(), 1);
+    assert_eq!(
+        listen(r#"["127.0.0.1:80", "127.0.0.1:80"]"#).unwrap_err(),
+        1
+    );
+    assert_eq!(listen(r#"["unix:/a", "unix:/a"]"#).unwrap_err(), 1);
+    assert!(listen(r#"["0.0.0.0:80", "[::]:80", "127.0.0.1:81"]"#).is_ok());
+    assert!(listen(r#"["127.0.0.1:0", "127.0.0.1:0"]"#).is_ok());
+    assert!(listen(r#"["127.0.0.1:80", "127.0.0.2:80"]"#).is_ok());
+}
+
+#[test]
+fn a_clash_between_servers_names_both_places() {
+    let text =
+        format!("{MINIMAL}\n[servers.two]\nprotocol = \"http\"\nlisten = \"0.0.0.0:8080\"\n");
+    let report = parse(&text, "test.toml", Path::new("")).unwrap_err();
+    let [error] = report.errors.as_slice() else {
+        panic!("{report}");
+    };
+    assert_eq!((error.line, error.key.as_str()), (13, "servers.two.listen"));
+    assert_eq!(error.related.as_ref().map(|related| related.line), Some(4));
+}
+
+#[test]
+fn what_is_not_built_in_is_one_error_whatever_it_contains() {
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nnonsense = 1\n[admin]\nlisten = 5\n"
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "12:12 servers.broker.protocol: the protocol \"mqtt\" is not supported by this build yet",
+            "14:1 admin: the admin listener is not supported by this build yet",
+        ]
+    );
+}
+
+#[test]
+fn an_upstream_with_mistakes_is_still_defined() {
+    let text = MINIMAL.replace("127.0.0.1:9000", "127.0.0.1");
+    assert_eq!(
+        errors(&text),
+        ["9:18 upstreams.app.endpoints[0]: the address \"127.0.0.1\" has no port"]
+    );
+}
+
+#[test]
+fn a_broken_upstream_header_does_not_make_its_routes_wrong() {
+    let text = MINIMAL.replace("[upstreams.app]", "[upstreams.app");
+    let errors = errors(&text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("8:19 upstreams.app: "), "{errors:?}");
+}
+
+#[test]
+fn framing_headers_cannot_be_set() {
+    let text = MINIMAL.replace(
+        "upstream = \"app\"",
+        "upstream = \"app\"\nrequest_headers = { set = { Transfer-Encoding = \"x\" } }",
+    );
+    let errors = errors(&text);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("`transfer-encoding` is set by the gateway itself"));
+}
+
+#[test]
+fn networks_are_exact() {
+    let network: Network = "10.0.0.0/8".parse().unwrap();
+    assert!(network.contains("10.1.2.3".parse().unwrap()));
+    assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+    assert!(!network.contains("11.1.2.3".parse().unwrap()));
+    let all: Network = "0.0.0.0/0".parse().unwrap();
+    assert!(all.contains("255.1.2.3".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
+    let one: Network = "::1".parse().unwrap();
+    assert!(one.contains("::1".parse().unwrap()) && !one.contains("::2".parse().unwrap()));
+    for wrong in [
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "::/129",
+        "10.0.0.0/",
+        "a",
+        "10.0.0.0/8/8",
+    ] {
+        assert!(wrong.parse::<Network>().is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn endpoint_addresses_are_checked() {
+    let resolve = |path: &str| Path::new("/base").join(path);
+    let parse = |text: &str| address::parse_endpoint(text, &resolve);
+    for right in [
+        "127.0.0.1:1",
+        "[::1]:1",
+        "a.b-c_d:65535",
+        "unix:/a",
+        "localhost:80",
+    ] {
+        assert_eq!(parse(right).unwrap().to_string(), right);
+    }
+    assert_eq!(parse("unix:a").unwrap().to_string(), "unix:/base/a");
+    let long = format!("unix:/{}", "a".repeat(200));
+    let wrong = [
+        "",
+        ":80",
+        "a",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:+80",
+        "::1",
+        "[::1]",
+        "256.1.1.1:80",
+        "127.0.0.1:0",
+        "http://a:80",
+        "-a:80",
+        "a..b:80",
+        "unix:",
+        "ä:80",
+        &long,
+    ];
+    for wrong in wrong {
+        assert!(parse(wrong).is_err(), "{wrong:?}");
+    }
+}
