@@ -7,8 +7,8 @@
 //! that fails leaves the last good answer in place. Failures, recoveries and changes
 //! are logged once each, not once per lookup.
 
-mod cell;
 mod lookup;
+mod name;
 mod schedule;
 
 use std::collections::HashMap;
@@ -21,10 +21,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub use cell::{Addresses, NotReady, Resolved, ResolvedStatus};
 pub use lookup::{Lookup, SystemLookup};
+pub use name::{Addresses, NotReady, Resolved, ResolvedStatus};
 
-use cell::Cell;
+use name::Name;
 use schedule::Schedule;
 
 /// The most addresses kept of one answer.
@@ -82,9 +82,9 @@ struct Registry {
 
 #[derive(Debug, Default)]
 struct Names {
-    watched: HashMap<(Box<str>, u16), Weak<Cell>>,
+    watched: HashMap<(Box<str>, u16), Weak<Name>>,
     /// Not yet known to the resolver.
-    new: Vec<Weak<Cell>>,
+    new: Vec<Weak<Name>>,
 }
 
 impl ResolverHandle {
@@ -94,21 +94,23 @@ impl ResolverHandle {
     ///
     /// Takes a lock for a moment: call it while building, not for each request.
     pub fn watch(&self, host: &str, port: u16) -> Resolved {
-        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let literal = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         if let Ok(address) = literal.unwrap_or(host).parse::<IpAddr>() {
             return Resolved::fixed(host, SocketAddr::new(address, port));
         }
         let mut names = self.registry.lock();
         let entry = names.watched.entry((host.into(), port)).or_default();
-        if let Some(cell) = entry.upgrade() {
-            return Resolved::new(cell);
+        if let Some(name) = entry.upgrade() {
+            return Resolved::new(name);
         }
-        let cell = Arc::new(Cell::new(host, port));
-        *entry = Arc::downgrade(&cell);
-        names.new.push(Arc::downgrade(&cell));
+        let name = Arc::new(Name::new(host, port));
+        *entry = Arc::downgrade(&name);
+        names.new.push(Arc::downgrade(&name));
         drop(names);
         self.registry.changed.notify_one();
-        Resolved::new(cell)
+        Resolved::new(name)
     }
 
     /// How many names are looked up: each that somebody holds, and those dropped since
@@ -127,7 +129,7 @@ impl Registry {
     /// Takes off the list what nobody holds any more.
     fn prune(&self) {
         let mut names = self.lock();
-        names.watched.retain(|_, cell| cell.strong_count() > 0);
+        names.watched.retain(|_, name| name.strong_count() > 0);
     }
 }
 
@@ -148,14 +150,14 @@ impl Resolver {
         let mut under_way = FuturesUnordered::new();
         loop {
             let new = std::mem::take(&mut self.registry.lock().new);
-            for cell in new {
-                schedule.add(Instant::now(), cell);
+            for name in new {
+                schedule.add(Instant::now(), name);
             }
             while under_way.len() < self.settings.lookups_max.max(1)
                 && let Some(due) = schedule.take_due(Instant::now())
             {
                 match due.upgrade() {
-                    Some(cell) => under_way.push(self.look_up(&lookup, cell)),
+                    Some(name) => under_way.push(self.look_up(&lookup, name)),
                     None => self.registry.prune(),
                 }
             }
@@ -164,24 +166,24 @@ impl Resolver {
             tokio::select! {
                 () = &mut shutdown => return,
                 () = self.registry.changed.notified() => {}
-                Some((cell, next)) = under_way.next() => schedule.add(next, Arc::downgrade(&cell)),
+                Some((name, next)) = under_way.next() => schedule.add(next, Arc::downgrade(&name)),
                 () = at(next) => {}
             }
         }
     }
 
     /// One lookup, to its late end; says when the next is due.
-    async fn look_up<L: Lookup>(&self, lookup: &L, cell: Arc<Cell>) -> (Arc<Cell>, Instant) {
+    async fn look_up<L: Lookup>(&self, lookup: &L, name: Arc<Name>) -> (Arc<Name>, Instant) {
         let settings = &self.settings;
-        let mut answer = std::pin::pin!(lookup.lookup(cell.host(), cell.port()));
+        let mut answer = std::pin::pin!(lookup.lookup(name.host(), name.port()));
         let in_time = tokio::time::timeout(settings.timeout, &mut answer).await;
         let failures = match in_time {
-            Ok(answer) => cell.record(answer),
+            Ok(answer) => name.record(answer),
             Err(_) => {
-                let failures = cell.failed(&format!("no answer within {:?}", settings.timeout));
+                let failures = name.failed(&format!("no answer within {:?}", settings.timeout));
                 let left = settings.give_up.saturating_sub(settings.timeout);
                 match tokio::time::timeout(left, answer).await {
-                    Ok(Ok(addresses)) => cell.record(Ok(addresses)),
+                    Ok(Ok(addresses)) => name.record(Ok(addresses)),
                     // The failure is on record already.
                     Ok(Err(_)) | Err(_) => failures,
                 }
@@ -191,7 +193,8 @@ impl Resolver {
             0 => settings.refresh,
             more => backoff(settings, more),
         };
-        (cell, Instant::now() + pause)
+        let next = Instant::now() + pause;
+        (Arc::clone(&name), next)
     }
 }
 
