@@ -149,7 +149,7 @@ impl<F: ChainFactory> Shared<F> {
         let staging = self
             .stage(&deployments, Origin::Current, deadline)
             .await
-            .map_err(first_rejection)?;
+            .map_err(|failures| first_rejection(failures, &remove))?;
         let outcomes = self.commit(staging, deployments, &remove).await;
         let late: Vec<WorkerIndex> = outcomes
             .into_iter()
@@ -167,12 +167,17 @@ fn rejected(site: &SiteName, cause: CommandError) -> ApplyError {
     }
 }
 
-fn first_rejection(failures: Vec<StagingFailure>) -> ApplyError {
-    match failures.into_iter().next() {
-        Some(failure) => ApplyError::Rejected {
-            site: failure.site,
-            worker: Some(failure.worker),
-            cause: failure.cause,
+fn first_rejection(failures: Vec<StagingFailure>, remove: &[SiteName]) -> ApplyError {
+    let first = failures.into_iter().next();
+    let named = first.and_then(|failure| {
+        let site = failure.site.or_else(|| remove.first().cloned())?;
+        Some((site, failure.worker, failure.cause))
+    });
+    match named {
+        Some((site, worker, cause)) => ApplyError::Rejected {
+            site,
+            worker: Some(worker),
+            cause,
         },
         None => ApplyError::NotRunning,
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::oneshot;
+use tidegate_runtime::worker::WorkerIndex;
 
-use super::staging::{Replies, Staging, StagingFailure, not_sent};
-use super::table::{Deployment, Others};
+use super::staging::{Staging, StagingFailure};
+use super::table::{Deployment, Others, WorkerSeat};
 use super::{Shared, WorkerManager};
 use crate::command::{CommandError, Job, Origin, ServiceCommand};
 use crate::factory::{ChainFactory, ListenerFactory};
@@ -170,14 +170,18 @@ impl<F: ChainFactory> Shared<F> {
         let deployment = self.table().deployed.remove(&site);
         // Its listeners are given up here, so that the workers find them retired.
         drop(deployment.ok_or(CommandError::NotDeployed)?);
-        let outcomes = self
-            .tell_all(|reply| Job::Deploy {
-                deploy: Vec::new(),
-                remove: vec![site.clone()],
-                reply,
-            })
-            .await;
-        Ok(outcomes)
+        let asked = {
+            let table = self.table();
+            let ask = |seat: &WorkerSeat<F>| {
+                seat.ask(|reply| Job::Deploy {
+                    deploy: Vec::new(),
+                    remove: vec![site.clone()],
+                    reply,
+                })
+            };
+            table.workers.iter().map(ask).collect()
+        };
+        Ok(group(self.collect(asked).await))
     }
 
     async fn drain(&self, site: &SiteName) -> Result<ResultGroup, CommandError> {
@@ -185,47 +189,25 @@ impl<F: ChainFactory> Shared<F> {
             Some(deployment) => deployment.generation,
             None => return Err(CommandError::NotDeployed),
         };
-        let mut pending = Vec::new();
-        let mut outcomes = Vec::new();
-        for seat in &self.table().workers {
-            let (reply, answer) = oneshot::channel();
-            let job = Job::Command {
-                command: ServiceCommand::Drain(site.clone()),
-                generation,
-                reply,
+        let asked: Vec<_> = {
+            let table = self.table();
+            let ask = |seat: &WorkerSeat<F>| {
+                seat.ask(|reply| Job::Command {
+                    command: ServiceCommand::Drain(site.clone()),
+                    generation,
+                    reply,
+                })
             };
-            match seat.mailbox.send(job.into()) {
-                Ok(()) => pending.push((seat.index, answer)),
-                Err(error) => outcomes.push((seat.index, Err(not_sent(&error)))),
-            }
-        }
+            table.workers.iter().map(ask).collect()
+        };
         let deadline = self.deadline();
-        for (worker, answer) in pending {
-            let outcome = self.answer(answer, deadline).await;
+        let mut outcomes = Vec::new();
+        for asked in asked {
+            let worker = asked.worker;
+            let outcome = self.answer(asked, deadline).await;
             outcomes.push((worker, outcome.and_then(|result| result)));
         }
         Ok(group(outcomes))
-    }
-
-    /// Tells every worker; one that cannot be told is brought to the table's state later.
-    async fn tell_all(&self, job: impl Fn(oneshot::Sender<()>) -> Job<F>) -> ResultGroup {
-        let mut replies: Replies<()> = Vec::new();
-        let mut outcomes = Vec::new();
-        {
-            let table = self.table();
-            for seat in &table.workers {
-                let (reply, answer) = oneshot::channel();
-                match seat.mailbox.send(job(reply).into()) {
-                    Ok(()) => replies.push((seat.index, answer)),
-                    Err(error) => {
-                        table.ring(seat.index);
-                        outcomes.push((seat.index, Err(not_sent(&error))));
-                    }
-                }
-            }
-        }
-        outcomes.extend(self.collect(replies).await);
-        group(outcomes)
     }
 
     fn all_well(&self) -> ResultGroup {
@@ -245,13 +227,7 @@ impl<F: ChainFactory> Shared<F> {
     }
 }
 
-fn group(
-    mut outcomes: Vec<(
-        tidegate_runtime::worker::WorkerIndex,
-        Result<(), CommandError>,
-    )>,
-) -> ResultGroup {
-    outcomes.sort_by_key(|&(worker, _)| worker);
+fn group(outcomes: Vec<(WorkerIndex, Result<(), CommandError>)>) -> ResultGroup {
     let outcomes = outcomes
         .into_iter()
         .map(|(worker, result)| WorkerOutcome { worker, result });

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_runtime::cancel::CancelToken;
 use tidegate_runtime::mailbox::{self, DEFAULT_CAPACITY};
 use tidegate_runtime::worker::{
     Placement, WorkerCounters, WorkerEnd, WorkerIndex, WorkerThread, respawn_worker,
@@ -51,6 +52,7 @@ pub(super) fn start<F: ChainFactory>(
         mailbox: sender,
         counters,
         doubt: Arc::new(Notify::new()),
+        gone: CancelToken::new(),
     };
     (seat, thread)
 }
@@ -107,20 +109,30 @@ async fn attend<F: ChainFactory>(
     is_first: bool,
 ) -> WorkerEnd {
     let index = thread.index();
-    let doubt = Arc::clone(&shared.table().workers[index.0].doubt);
+    let (doubt, gone) = {
+        let seat = &shared.table().workers[index.0];
+        (Arc::clone(&seat.doubt), seat.gone.clone())
+    };
     if !is_first {
         doubt.notify_one();
     }
-    let mut is_complete = true;
-    let end = loop {
-        tokio::select! {
-            biased;
-            end = thread.ended() => break end,
-            () = doubt.notified() => {}
-            () = sleep(RESPAWN_PAUSE_LONGEST), if !is_complete => {}
+    let comparing = async {
+        let mut is_complete = true;
+        loop {
+            tokio::select! {
+                () = doubt.notified() => {}
+                () = sleep(RESPAWN_PAUSE_LONGEST), if !is_complete => {}
+            }
+            is_complete = restore(shared, index).await;
         }
-        is_complete = restore(shared, index).await;
     };
+    let end = tokio::select! {
+        biased;
+        end = thread.ended() => end,
+        () = comparing => WorkerEnd::Returned,
+    };
+    // Whoever waits for an answer holds the ledger, which a successor needs.
+    gone.cancel();
     // It has reported its end as its last act.
     thread.join();
     end
@@ -132,21 +144,16 @@ async fn restore<F: ChainFactory>(shared: &Shared<F>, index: WorkerIndex) -> boo
     if shared.is_stopping() {
         return true;
     }
-    let (reply, answer) = oneshot::channel();
-    let sent = {
+    let asked = {
         let table = shared.table();
         let orders = table
             .deployed
             .iter()
             .map(|(site, deployment)| deployment.order(site, Origin::Current))
             .collect();
-        let job = Job::Restore { orders, reply };
-        table.workers[index.0].mailbox.send(job.into()).is_ok()
+        table.workers[index.0].ask(|reply| Job::Restore { orders, reply })
     };
-    if !sent {
-        return false;
-    }
-    match shared.answer(answer, shared.deadline()).await {
+    match shared.answer(asked, shared.deadline()).await {
         Ok(failed) => {
             for failure in &failed {
                 let (site, error) = (&failure.site, &failure.cause);

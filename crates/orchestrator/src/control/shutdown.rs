@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tidegate_runtime::worker::WorkerIndex;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::WorkerManager;
+use super::table::WorkerSeat;
 use crate::command::Job;
 use crate::factory::ChainFactory;
 
@@ -38,31 +38,28 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
         ledger.clear();
         let deadline = Instant::now() + drain + SHUTDOWN_GRACE;
 
-        let mut answers = Vec::new();
-        let watches = {
+        let (asked, watches) = {
             let mut table = shared.table();
             // Given up here, so that the workers find their listeners retired.
             table.deployed.clear();
-            for seat in &table.workers {
-                let (reply, answer) = oneshot::channel();
-                if seat
-                    .mailbox
-                    .send(Job::Stop { drain, reply }.into())
-                    .is_err()
-                {
-                    tracing::warn!(worker = %seat.index, "the worker takes no more commands");
-                }
-                answers.push((seat.index, answer));
-            }
-            std::mem::take(&mut table.watches)
+            let stop = |seat: &WorkerSeat<F>| seat.ask(|reply| Job::Stop { drain, reply });
+            let asked: Vec<_> = table.workers.iter().map(stop).collect();
+            (asked, std::mem::take(&mut table.watches))
         };
         drop(ledger);
 
         let mut report = ShutdownReport::default();
-        for (worker, answer) in answers {
-            match timeout_at(deadline, answer).await {
-                Ok(Ok(dropped)) => report.connections_dropped += dropped,
-                Ok(Err(_)) | Err(_) => report.unreported.push(worker),
+        for asked in asked {
+            let dropped = async {
+                tokio::select! {
+                    biased;
+                    dropped = asked.answer.ok()? => dropped.ok(),
+                    () = asked.gone.cancelled() => None,
+                }
+            };
+            match timeout_at(deadline, dropped).await {
+                Ok(Some(dropped)) => report.connections_dropped += dropped,
+                Ok(None) | Err(_) => report.unreported.push(asked.worker),
             }
         }
         shared.lifespan.abort();

@@ -1,34 +1,30 @@
 //! All workers at once: stage everywhere, then either deploy or abort everywhere.
 
 use tidegate_runtime::listener::ListenerSet;
-use tidegate_runtime::mailbox::{Reserved, SendError};
 use tidegate_runtime::panic::catch;
 use tidegate_runtime::worker::WorkerIndex;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
-use super::table::{Deployment, Others};
-use crate::command::{CommandError, Job, Origin, Progress, ServiceCommandTask, SiteError};
+use super::table::{Asked, Deployment, Others, Place};
+use crate::command::{CommandError, Job, Origin, Progress, SiteError};
 use crate::factory::{ChainFactory, ListenerFactory};
 use crate::site::SiteName;
 
 /// A worker's failure to stage, and the site it was at.
 pub(super) struct StagingFailure {
     pub(super) worker: WorkerIndex,
-    pub(super) site: SiteName,
+    /// `None` when it was only to remove sites.
+    pub(super) site: Option<SiteName>,
     pub(super) cause: CommandError,
 }
 
 /// What every worker has staged. Dropped, it is aborted on every worker.
 pub(super) struct Staging<F> {
     /// A place in each mailbox for the word that ends the staging, whichever it will be.
-    places: Vec<(WorkerIndex, Reserved<ServiceCommandTask<F>>)>,
+    places: Vec<Place<F>>,
     sites: Vec<SiteName>,
 }
-
-/// Answers under way.
-pub(super) type Replies<T> = Vec<(WorkerIndex, oneshot::Receiver<T>)>;
 
 impl<F> Drop for Staging<F> {
     fn drop(&mut self) {
@@ -38,47 +34,39 @@ impl<F> Drop for Staging<F> {
 }
 
 impl<F> Staging<F> {
-    fn places(&mut self) -> Vec<(WorkerIndex, Reserved<ServiceCommandTask<F>>)> {
-        std::mem::take(&mut self.places)
-    }
-
     /// Drops what is staged.
-    pub(super) fn abort(&mut self) -> Replies<()> {
-        let sites = self.sites.clone();
-        tell(self.places(), |reply| Job::Abort {
-            sites: sites.clone(),
-            reply,
-        })
+    pub(super) fn abort(&mut self) -> Vec<Asked<()>> {
+        let tell = |place: Place<F>| {
+            let sites = self.sites.clone();
+            place.ask(|reply| Job::Abort { sites, reply })
+        };
+        std::mem::take(&mut self.places)
+            .into_iter()
+            .map(tell)
+            .collect()
     }
 
     /// Deploys what is staged and removes other sites.
-    pub(super) fn deploy(mut self, remove: &[SiteName]) -> Replies<()> {
-        let deploy = std::mem::take(&mut self.sites);
-        tell(self.places(), |reply| Job::Deploy {
-            deploy: deploy.clone(),
-            remove: remove.to_vec(),
-            reply,
-        })
+    pub(super) fn deploy(mut self, remove: &[SiteName]) -> Vec<Asked<()>> {
+        let tell = |place: Place<F>| {
+            let deploy = self.sites.clone();
+            place.ask(|reply| Job::Deploy {
+                deploy,
+                remove: remove.to_vec(),
+                reply,
+            })
+        };
+        std::mem::take(&mut self.places)
+            .into_iter()
+            .map(tell)
+            .collect()
     }
 }
 
-fn tell<F, T>(
-    places: Vec<(WorkerIndex, Reserved<ServiceCommandTask<F>>)>,
-    job: impl Fn(oneshot::Sender<T>) -> Job<F>,
-) -> Replies<T> {
-    let tell = |(worker, place): (WorkerIndex, Reserved<ServiceCommandTask<F>>)| {
-        let (reply, answer) = oneshot::channel();
-        place.send(job(reply).into());
-        (worker, answer)
-    };
-    places.into_iter().map(tell).collect()
-}
-
-pub(super) fn not_sent<T>(error: &SendError<T>) -> CommandError {
-    match error {
-        SendError::Full(_) => CommandError::MailboxFull,
-        SendError::Closed(_) => CommandError::WorkerGone,
-    }
+/// A worker that was ordered to stage, and how far it got.
+struct Ordered {
+    asked: Asked<Result<(), SiteError>>,
+    progress: Progress,
 }
 
 impl<F: ChainFactory> Shared<F> {
@@ -89,16 +77,21 @@ impl<F: ChainFactory> Shared<F> {
     /// Waits for one answer, no longer than until the deadline or the shutdown.
     pub(super) async fn answer<T>(
         &self,
-        answer: oneshot::Receiver<T>,
+        asked: Asked<T>,
         deadline: Instant,
     ) -> Result<T, CommandError> {
+        let mut answer = asked.answer?;
         tokio::select! {
             biased;
-            answer = timeout_at(deadline, answer) => match answer {
+            answer = timeout_at(deadline, &mut answer) => match answer {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(_)) => Err(CommandError::WorkerGone),
                 Err(_) => Err(CommandError::TimedOut(self.config.command_timeout)),
             },
+            () = asked.gone.cancelled() => {
+                // It may have answered as its last act.
+                answer.try_recv().map_err(|_| CommandError::WorkerGone)
+            }
             () = self.lifespan.draining() => Err(CommandError::NotRunning),
         }
     }
@@ -131,27 +124,27 @@ impl<F: ChainFactory> Shared<F> {
         origin: Origin,
         deadline: Instant,
     ) -> Result<Staging<F>, Vec<StagingFailure>> {
-        let (staging, answers, mut failures) = self.send_orders(deployments, origin);
-        for (worker, progress, answer) in answers {
-            let failure = match self.answer(answer, deadline).await {
+        let (staging, ordered) = self.send_orders(deployments, origin);
+        let mut failures = Vec::new();
+        for Ordered { asked, progress } in ordered {
+            let worker = asked.worker;
+            let (site, cause) = match self.answer(asked, deadline).await {
                 Ok(Ok(())) => continue,
-                Ok(Err(SiteError { site, cause })) => StagingFailure {
-                    worker,
-                    site,
-                    cause,
-                },
-                Err(cause) => StagingFailure {
-                    worker,
-                    site: deployments[progress.get()].0.clone(),
-                    cause,
-                },
+                Ok(Err(SiteError { site, cause })) => (Some(site), cause),
+                Err(cause) => {
+                    let at = deployments.get(progress.get());
+                    (at.map(|(site, _)| site.clone()), cause)
+                }
             };
-            failures.push(failure);
+            failures.push(StagingFailure {
+                worker,
+                site,
+                cause,
+            });
         }
         if failures.is_empty() {
             return Ok(staging);
         }
-        failures.sort_by_key(|failure| failure.worker);
         self.abort(staging).await;
         Err(failures)
     }
@@ -160,70 +153,44 @@ impl<F: ChainFactory> Shared<F> {
     pub(super) async fn abort(&self, mut staging: Staging<F>) {
         // A worker that does not answer has given the staging up already, or will first of all.
         let deadline = self.deadline();
-        for (worker, answer) in staging.abort() {
-            if let Err(error) = self.answer(answer, deadline).await {
+        for asked in staging.abort() {
+            let worker = asked.worker;
+            if let Err(error) = self.answer(asked, deadline).await {
                 tracing::warn!(%worker, %error, "no word that the staging was dropped");
             }
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "three lists that are taken apart by the one caller"
-    )]
     fn send_orders(
         &self,
         deployments: &[(SiteName, Deployment<F>)],
         origin: Origin,
-    ) -> (
-        Staging<F>,
-        Vec<(
-            WorkerIndex,
-            Progress,
-            oneshot::Receiver<Result<(), SiteError>>,
-        )>,
-        Vec<StagingFailure>,
-    ) {
+    ) -> (Staging<F>, Vec<Ordered>) {
         let mut staging = Staging {
             places: Vec::new(),
             sites: deployments.iter().map(|(site, _)| site.clone()).collect(),
         };
-        let mut answers = Vec::new();
-        let mut failures = Vec::new();
-        let table = self.table();
-        for seat in &table.workers {
-            let worker = seat.index;
-            let progress = Progress::default();
-            let (reply, answer) = oneshot::channel();
+        let mut ordered = Vec::new();
+        for seat in &self.table().workers {
             let orders = deployments
                 .iter()
                 .map(|(site, deployment)| deployment.order(site, origin))
                 .collect();
-            let job = Job::Stage {
+            let progress = Progress::default();
+            let mut asked = seat.ask(|reply| Job::Stage {
                 orders,
                 progress: progress.clone(),
                 reply,
-            };
-            // The order first: it must not be the reserved place that leaves it without one.
-            let sent = seat.mailbox.send(job.into()).map_err(|it| not_sent(&it));
-            let placed = sent.and_then(|()| {
-                let place = seat.mailbox.reserve();
-                place.map_err(|error| not_sent(&error))
             });
-            match placed {
-                Ok(place) => {
-                    staging.places.push((worker, place));
-                    answers.push((worker, progress, answer));
-                }
-                // Dropping the answer gives up what may have been ordered.
-                Err(cause) => failures.push(StagingFailure {
-                    worker,
-                    site: staging.sites.first().cloned().unwrap_or_else(|| "".into()),
-                    cause,
-                }),
+            // After the order, so that it cannot be what leaves the order without a place.
+            match seat.reserve() {
+                Ok(place) => staging.places.push(place),
+                // The worker finds that nobody waits, and gives the order up.
+                Err(cause) => asked.answer = Err(cause),
             }
+            ordered.push(Ordered { asked, progress });
         }
-        (staging, answers, failures)
+        (staging, ordered)
     }
 
     /// Lets what is staged serve on every worker. From here on nothing can fail: the table
@@ -255,12 +222,13 @@ impl<F: ChainFactory> Shared<F> {
     /// Waits for all; whoever does not answer is checked later.
     pub(super) async fn collect(
         &self,
-        replies: Replies<()>,
+        replies: Vec<Asked<()>>,
     ) -> Vec<(WorkerIndex, Result<(), CommandError>)> {
         let deadline = self.deadline();
         let mut outcomes = Vec::with_capacity(replies.len());
-        for (worker, answer) in replies {
-            let outcome = self.answer(answer, deadline).await;
+        for asked in replies {
+            let worker = asked.worker;
+            let outcome = self.answer(asked, deadline).await;
             if outcome.is_err() {
                 self.table().ring(worker);
             }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tidegate_runtime::listener::{ListenAddr, ListenerCounters};
 use tidegate_runtime::worker::WorkerIndex;
-use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::WorkerManager;
@@ -85,15 +84,22 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
                 status.sites.insert(site.clone(), present);
             }
             for seat in &table.workers {
-                let (reply, answer) = oneshot::channel();
-                // A worker that cannot be asked shows as one that did not answer.
-                let _ = seat.mailbox.send(Job::Inspect { reply }.into());
-                answers.push((seat.index, seat.counters.panics(), answer));
+                let asked = seat.ask(|reply| Job::Inspect { reply });
+                answers.push((asked, seat.counters.panics()));
             }
         }
         let deadline = shared.deadline();
-        for (worker, panics, answer) in answers {
-            let counts = timeout_at(deadline, answer).await.ok().and_then(Result::ok);
+        for (asked, panics) in answers {
+            let worker = asked.worker;
+            // Not `Shared::answer`: a shutdown is worth watching, too.
+            let counted = async {
+                tokio::select! {
+                    biased;
+                    counts = asked.answer.ok()? => counts.ok(),
+                    () = asked.gone.cancelled() => None,
+                }
+            };
+            let counts = timeout_at(deadline, counted).await.ok().flatten();
             status.workers.push(WorkerStatus {
                 worker,
                 answered: counts.is_some(),

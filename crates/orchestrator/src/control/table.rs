@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_runtime::cancel::CancelToken;
 use tidegate_runtime::listener::ListenerSet;
-use tidegate_runtime::mailbox::Sender;
+use tidegate_runtime::mailbox::{Reserved, SendError, Sender};
 use tidegate_runtime::worker::{WorkerCounters, WorkerIndex};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::command::{Order, Origin, ServiceCommandTask};
+use crate::command::{CommandError, Job, Order, Origin, ServiceCommandTask};
 use crate::site::{Generation, SiteName};
 
 /// What makes a site, kept for workers that have to be started again.
@@ -38,6 +39,64 @@ pub(super) struct WorkerSeat<F> {
     pub(super) counters: Arc<WorkerCounters>,
     /// Rung when the worker may have missed something.
     pub(super) doubt: Arc<Notify>,
+    /// Cancelled when the thread has ended. A message that arrives as the worker dies is never
+    /// looked at, and never dropped either.
+    pub(super) gone: CancelToken,
+}
+
+/// A worker that was asked something.
+pub(super) struct Asked<T> {
+    pub(super) worker: WorkerIndex,
+    /// Where the answer arrives, or why the worker could not even be asked.
+    pub(super) answer: Result<oneshot::Receiver<T>, CommandError>,
+    pub(super) gone: CancelToken,
+}
+
+/// A place in a worker's mailbox.
+pub(super) struct Place<F> {
+    worker: WorkerIndex,
+    reserved: Reserved<ServiceCommandTask<F>>,
+    gone: CancelToken,
+}
+
+impl<F> Place<F> {
+    pub(super) fn ask<T>(self, job: impl FnOnce(oneshot::Sender<T>) -> Job<F>) -> Asked<T> {
+        let (reply, answer) = oneshot::channel();
+        self.reserved.send(job(reply).into());
+        Asked {
+            worker: self.worker,
+            answer: Ok(answer),
+            gone: self.gone,
+        }
+    }
+}
+
+impl<F> WorkerSeat<F> {
+    pub(super) fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job<F>) -> Asked<T> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.mailbox.send(job(reply).into());
+        Asked {
+            worker: self.index,
+            answer: sent.map(|()| answer).map_err(|error| not_sent(&error)),
+            gone: self.gone.clone(),
+        }
+    }
+
+    pub(super) fn reserve(&self) -> Result<Place<F>, CommandError> {
+        let reserved = self.mailbox.reserve().map_err(|error| not_sent(&error))?;
+        Ok(Place {
+            worker: self.index,
+            reserved,
+            gone: self.gone.clone(),
+        })
+    }
+}
+
+fn not_sent<T>(error: &SendError<T>) -> CommandError {
+    match error {
+        SendError::Full(_) => CommandError::MailboxFull,
+        SendError::Closed(_) => CommandError::WorkerGone,
+    }
 }
 
 pub(super) struct Table<F> {
