@@ -7,6 +7,7 @@
 
 mod address;
 mod findings;
+mod found;
 mod limits;
 mod plan;
 mod process;
@@ -34,13 +35,15 @@ pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 
 use findings::{Finding, Findings, Span};
+use found::{Found, quoted};
 use references::References;
-use section::{Found, Section, quoted};
+use section::Section;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 /// The largest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -160,12 +163,25 @@ fn read(text: &str, base: &Path) -> (Option<Settings>, Findings) {
     let settings = Section::root(&findings, &document, |section| {
         Settings::read(section, &references)
     });
-    let defined: Vec<&str> = match document.get("upstreams").map(|value| value.get_ref()) {
-        Some(DeValue::Table(upstreams)) => upstreams.keys().map(|key| &**key.get_ref()).collect(),
-        _ => Vec::new(),
-    };
-    references.check(&findings, &defined);
+    // A mistyped [upstreams] is reported as that, and not by each route again.
+    let (defined, misnamed): (Vec<_>, Vec<_>) = document
+        .iter()
+        .filter(|(key, _)| suggest::nearest(key.get_ref(), ["upstreams"]).is_some())
+        .partition(|(key, _)| key.get_ref() == "upstreams");
+    references.check(&findings, &names_in(&defined), &names_in(&misnamed));
     (settings, findings)
+}
+
+/// The keys of those `entries` that are tables.
+fn names_in<'d>(entries: &[(&Spanned<DeString<'_>>, &'d Spanned<DeValue<'_>>)]) -> Vec<&'d str> {
+    let tables = entries
+        .iter()
+        .filter_map(|(_, value)| match value.get_ref() {
+            DeValue::Table(table) => Some(table),
+            _ => None,
+        });
+    let keys = tables.flat_map(|table| table.keys());
+    keys.map(|key| &**key.get_ref()).collect()
 }
 
 impl Settings {

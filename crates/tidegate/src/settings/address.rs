@@ -1,6 +1,6 @@
 //! Addresses: where servers listen, where upstreams are, which peers are trusted.
 
-use super::section::quoted;
+use super::found::quoted;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use super::address::overlap;
 use super::findings::{Finding, Findings, KeyPath, Mention};
-use super::section::quoted;
+use super::found::quoted;
 use super::suggest::nearest;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,11 +27,13 @@ impl References {
         self.listens.borrow_mut().push(address);
     }
 
-    /// Reports names that are not in `defined`, and addresses that are taken.
-    pub(super) fn check(self, findings: &Findings, defined: &[&str]) {
+    /// Reports names that are not in `defined`, and addresses that are taken. Names
+    /// in `misnamed` are defined, but in a table whose own name is wrong.
+    pub(super) fn check(self, findings: &Findings, defined: &[&str], misnamed: &[&str]) {
         for name in self.upstreams.into_inner() {
             let upstreams = KeyPath::default().child("upstreams");
             if defined.contains(&name.value.as_str())
+                || misnamed.contains(&name.value.as_str())
                 || findings.may_be_lost(&upstreams, &name.value)
             {
                 continue;

@@ -7,10 +7,11 @@ pub use action::{Action, Redirect, Respond};
 pub use headers::HeaderEdits;
 
 use super::findings::{Finding, Mention};
+use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
 use super::references::References;
 use super::scalars::{Zero, parsed};
-use super::section::{Found, Section, all, quoted};
+use super::section::Section;
 use super::{Place, Server, Settings};
 use std::collections::BTreeSet;
 use std::time::Duration;

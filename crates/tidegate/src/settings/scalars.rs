@@ -3,7 +3,8 @@
 //! Durations and sizes carry units in the file, so nobody has to remember whether
 //! a time-out was in seconds or in milliseconds.
 
-use super::section::{Entry, Found, Section, quoted};
+use super::found::{Found, quoted};
+use super::section::{Entry, Section};
 use super::suggest::nearest;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

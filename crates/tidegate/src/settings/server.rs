@@ -1,15 +1,19 @@
 //! `[servers.NAME]`: one site, with its listeners, limits and routes.
 
 use super::address::{LISTEN, Network, parse_listen};
+use super::findings::Finding;
+use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
 use super::references::References;
 use super::route::Route;
 use super::scalars::{Zero, parsed};
-use super::section::{Found, Section, all, quoted};
+use super::section::Section;
+use super::suggest::nearest;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
 use tidegate_runtime::listener::ListenAddr;
+use toml::de::DeValue;
 
 /// One site.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +86,21 @@ pub(super) fn read_servers(
     if entries.is_empty() {
         return found.refuse("there is no server", "a table such as [servers.web]");
     }
+    let defined: Vec<&str> = entries
+        .iter()
+        .filter(|(_, _, found)| has_own_keys(found))
+        .map(|(name, _, _)| *name)
+        .collect();
     let servers = all(entries.into_iter().map(|(name, span, found)| {
+        if let Some(near) = meant(name, &found, &defined) {
+            let message = format!("the server `{name}` has neither `protocol` nor `listen`");
+            let finding = Finding::new(span, found.path().clone(), message);
+            let finding = finding.expected(format!("`{near}`"));
+            found
+                .findings()
+                .push(finding.help(format!("did you mean `{near}`?")));
+            return None;
+        }
         let place = found.findings().place(found.span().start);
         let name = site_name(&found, name, span);
         let server = read_server(&found, place, references);
@@ -91,6 +109,23 @@ pub(super) fn read_servers(
         Some((name, server))
     }))?;
     Some(servers.into_iter().collect())
+}
+
+fn has_own_keys(found: &Found<'_>) -> bool {
+    match found.value() {
+        DeValue::Table(table) => table.contains_key("protocol") || table.contains_key("listen"),
+        _ => true,
+    }
+}
+
+/// The server that was meant where only a mistyped name makes another one:
+/// `[[servers.wbe.routes]]`.
+fn meant<'n>(name: &str, found: &Found<'_>, defined: &[&'n str]) -> Option<&'n str> {
+    let lost = |key| found.findings().may_be_lost(found.path(), key);
+    if has_own_keys(found) || lost("protocol") || lost("listen") {
+        return None;
+    }
+    nearest(name, defined.iter().copied())
 }
 
 fn read_server(found: &Found<'_>, place: Place, references: &References) -> Option<Server> {
@@ -103,7 +138,6 @@ fn read_server(found: &Found<'_>, place: Place, references: &References) -> Opti
 /// A server of a protocol that is not built in is one error, not one for each of
 /// its keys.
 fn speaks_something_else(found: &Found<'_>) -> bool {
-    use toml::de::DeValue;
     let DeValue::Table(table) = found.value() else {
         return false;
     };
@@ -117,8 +151,7 @@ fn speaks_something_else(found: &Found<'_>) -> bool {
             "the protocol {:?} is not supported by this build yet",
             protocol.get_ref().as_str().unwrap_or_default()
         );
-        let finding =
-            super::findings::Finding::new(protocol.span(), found.path().child("protocol"), message);
+        let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
         found.findings().push(finding.expected("\"http\""));
     }
     later
@@ -181,7 +214,7 @@ fn read_listen(found: &Found<'_>, references: &References) -> Option<Vec<Listen>
             place: found.findings().place(found.span().start),
         })
     };
-    if let toml::de::DeValue::String(_) = found.value() {
+    if let DeValue::String(_) = found.value() {
         return Some(vec![one(found)?]);
     }
     let items = found.items(LISTEN)?;

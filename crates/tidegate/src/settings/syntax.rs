@@ -163,6 +163,16 @@ fn describe(text: &str, statement: &Statement, error: &Error) -> Finding {
         };
         return finding.expected(format!("a matching `{close}`"));
     }
+    let line = text[statement.span.clone()].trim();
+    if statement.is_header && !line.starts_with('[') {
+        let start = text[..statement.span.end].rfind(line).unwrap_or(0);
+        return Finding::new(
+            start..start + line.len(),
+            key,
+            "a header without its opening bracket",
+        )
+        .expected(format!("[{line}"));
+    }
     let span = error.span().unwrap_or(0..0);
     let message = error.message();
     if let Some(span) = unquoted_word(text, statement, span.start, message) {
@@ -172,7 +182,10 @@ fn describe(text: &str, statement: &Statement, error: &Error) -> Finding {
     }
     match message.split_once(", expected ") {
         Some((message, expected)) => Finding::new(span, key, message).expected(expected),
-        None => Finding::new(span, key, message),
+        None if message == "duplicate key" => {
+            Finding::new(span, key, message).expected("every key and table once")
+        }
+        None => Finding::new(span, key, message).expected("valid TOML (https://toml.io)"),
     }
 }
 
@@ -273,6 +286,15 @@ mod tests {
         let repaired = repair("[a]\nx = 1\n[b\ny = 2\nz = 3\n[c]\nw = 4\n");
         assert_eq!(repaired.findings.len(), 1);
         assert!(!repaired.text.contains('y') && repaired.text.contains("w = 4"));
+    }
+
+    #[test]
+    fn a_header_without_its_opening_bracket_is_still_one() {
+        let text = "[a]\nx = 1\nb]\nx = 2\n[c]\nx = 3\n";
+        assert_eq!(
+            messages(text),
+            [found(3, "b", "a header without its opening bracket")]
+        );
     }
 
     #[test]

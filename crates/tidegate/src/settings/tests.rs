@@ -208,6 +208,19 @@ fn a_broken_upstream_header_does_not_make_its_routes_wrong() {
 }
 
 #[test]
+fn a_mistyped_table_of_upstreams_is_one_error() {
+    let text = MINIMAL.replace("[upstreams.app]", "[upstream.app]");
+    assert_eq!(errors(&text), ["8:6 upstream: unknown key"]);
+}
+
+#[test]
+fn a_mistyped_server_in_a_route_is_one_error() {
+    let text = MINIMAL.replace("[[servers.web.routes]]", "[[servers.wbe.routes]]");
+    let message = "the server `wbe` has neither `protocol` nor `listen`";
+    assert_eq!(errors(&text), [format!("5:15 servers.wbe: {message}")]);
+}
+
+#[test]
 fn framing_headers_cannot_be_set() {
     let text = MINIMAL.replace(
         "upstream = \"app\"",

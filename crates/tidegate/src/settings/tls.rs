@@ -1,6 +1,7 @@
 //! TLS towards clients (`tls` of a server) and towards upstreams.
 
-use super::section::{Section, all};
+use super::found::all;
+use super::section::Section;
 use std::path::PathBuf;
 
 /// `tls` of a server. The files are known to exist; whether they hold a matching

@@ -2,8 +2,9 @@
 
 use super::address::{ENDPOINT, EndpointAddress, parse_endpoint};
 use super::findings::Finding;
+use super::found::{Found, all};
 use super::scalars::{Zero, parsed};
-use super::section::{Found, Section, all};
+use super::section::Section;
 use super::tls::UpstreamTls;
 use super::{Place, site_name};
 use http::HeaderValue;

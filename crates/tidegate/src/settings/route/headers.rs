@@ -1,6 +1,7 @@
 //! Header names and values in the settings.
 
-use crate::settings::section::{Found, Section, all, quoted};
+use crate::settings::found::{Found, all, quoted};
+use crate::settings::section::Section;
 use http::{HeaderName, HeaderValue};
 use toml::de::DeValue;
 

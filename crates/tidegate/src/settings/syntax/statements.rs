@@ -55,7 +55,7 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
         let (end, unclosed) = extent(text, start);
         unclosed_count += usize::from(unclosed.is_some());
         let line = text[start..end].trim_start();
-        let is_header = line.starts_with('[');
+        let is_header = line.starts_with('[') || lacks_opening_bracket(line);
         let key = if is_header {
             tables.enter(line);
             None
@@ -221,6 +221,11 @@ fn resumption(text: &str, start: usize) -> usize {
         at += line.len();
     }
     text.len()
+}
+
+/// `upstreams.api]`: what follows belongs to that table, not to the one before.
+fn lacks_opening_bracket(line: &str) -> bool {
+    dotted_key(line).is_some_and(|(_, rest)| rest.starts_with(']'))
 }
 
 fn looks_like_header(line: &str) -> bool {
