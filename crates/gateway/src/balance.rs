@@ -84,7 +84,7 @@ struct State {
     key: Box<str>,
     weight: u32,
     /// How far the endpoint is behind its share: smooth round robin's one number.
-    /// The sum over all endpoints stays zero.
+    /// Picking leaves the sum over all endpoints as it is.
     credit: Cell<i64>,
     under_way: Rc<Cell<u32>>,
 }
@@ -177,20 +177,12 @@ impl Balancer {
         }
     }
 
-    /// Brings inherited credits back to a sum of about zero and within one round, so
-    /// that a newcomer's zero means "on a par" and old weights leave no long debts.
+    /// Brings inherited credits within one round, so that what was owed under other
+    /// weights neither starves nor floods anybody for longer than that.
     fn settle(&self) {
-        let Ok(count) = i64::try_from(self.endpoints.len()) else {
-            return;
-        };
-        if count == 0 {
-            return;
-        }
         let round: i64 = self.endpoints.iter().map(|s| i64::from(s.weight)).sum();
-        let sum: i64 = self.endpoints.iter().map(|s| s.credit.get()).sum();
         for state in &self.endpoints {
-            let credit = state.credit.get() - sum / count;
-            state.credit.set(credit.clamp(-round, round));
+            state.credit.set(state.credit.get().clamp(-round, round));
         }
     }
 

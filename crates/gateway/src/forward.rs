@@ -1,15 +1,10 @@
 //! Header work on a message that goes on to the next hop.
 //!
 //! The upstream handler calls [`prepare_request`] before sending and
-//! [`prepare_response`] before answering. Both walk the fields once, allocate only
-//! when there is something unusual to remove or to join, and set:
-//!
-//! - no hop-by-hop field (RFC 9110 section 7.6.1), see [`hop`](self) rules there;
-//! - `X-Forwarded-For`, `-Proto` and `-Host`: a peer that is not trusted has every
-//!   `X-Forwarded-*` field, `X-Real-IP` and `Forwarded` of its own removed (and the
-//!   spellings with `_`, which CGI-like upstreams cannot tell apart); a trusted one
-//!   has its `For` list continued and its `Proto` and `Host` kept;
-//! - `Via` (RFC 9110 section 7.6.3).
+//! [`prepare_response`] before answering. Both walk the fields once and allocate only
+//! when there is something unusual to remove or to join. No hop-by-hop field goes on,
+//! only a trusted peer's word on where a request came from counts, and the operator's
+//! [`HeaderEdits`] come last.
 
 mod edits;
 mod hop;
@@ -80,6 +75,19 @@ pub struct ResponseHop {
 }
 
 /// Turns a received request's fields into those for the upstream.
+///
+/// Hop-by-hop fields end here (RFC 9110 section 7.6.1): `Connection` and what it names,
+/// `Keep-Alive`, `Proxy-Connection`, `Transfer-Encoding`, `Upgrade` and
+/// `HTTP2-Settings` unless an upgrade goes on, `TE` but for `trailers`,
+/// `Proxy-Authorization`, and `Proxy`, which CGI would take for a setting. `Trailer`
+/// stays. `Connection` cannot name fields meant for every recipient, such as
+/// `Content-Length`, `Host`, `Authorization` or `Cookie`: such a name is ignored.
+///
+/// `X-Forwarded-For`, `-Proto` and `-Host` are set. A peer that is not trusted has every
+/// `X-Forwarded-*` field, `X-Real-IP` and `Forwarded` of its own removed (also when
+/// spelt with `_`, which CGI-like upstreams cannot tell apart); a trusted one has its
+/// list of addresses continued, and its protocol and host kept. `Via` is appended (RFC
+/// 9110 section 7.6.3).
 pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
     let found = hop::sweep(headers, hop::Direction::Request, hop.upgrade, hop.trust);
     if hop.via == ViaPolicy::Append {
@@ -108,7 +116,9 @@ pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
     }
 }
 
-/// Turns an upstream's response fields into those for the client.
+/// Turns an upstream's response fields into those for the client: hop-by-hop fields as
+/// in [`prepare_request`], with `Proxy-Authenticate` and `Proxy-Authentication-Info`,
+/// end here, and `Via` is appended.
 pub fn prepare_response(headers: &mut HeaderMap, hop: &ResponseHop) {
     hop::sweep(
         headers,

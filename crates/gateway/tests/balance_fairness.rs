@@ -154,6 +154,24 @@ fn an_update_does_not_restart_the_round() {
     );
 }
 
+#[test]
+fn a_heavy_endpoint_that_leaves_takes_its_debt_along() {
+    let of = endpoints(&[("heavy", 100), ("b", 1), ("c", 1)]);
+    let old = Balancer::new(Balance::RoundRobin, of, 1);
+    // Early in a round: the light ones are owed much by now.
+    assert_eq!(shares(&turns(&old, 30, |_| true), 3)[0], 30);
+    let of = endpoints(&[("new", 1), ("b", 1), ("c", 1)]);
+    let balancer = Balancer::inherit(Balance::RoundRobin, of, &old);
+    assert_eq!(shares(&turns(&balancer, 3, |_| true), 3), [1, 1, 1]);
+    let of = endpoints(&[("heavy", 1), ("b", 1)]);
+    let balancer = Balancer::inherit(Balance::RoundRobin, of, &old);
+    let first = shares(&turns(&balancer, 10, |_| true), 2);
+    assert!(
+        first[0] >= 3,
+        "an old weight's debt is paid within rounds of the new: {first:?}"
+    );
+}
+
 fn balance() -> impl Strategy<Value = Balance> {
     proptest::sample::select(ALL.to_vec())
 }

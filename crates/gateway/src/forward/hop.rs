@@ -1,15 +1,9 @@
-//! Fields that are for one connection only (RFC 9110 section 7.6.1).
+//! Fields that are for one connection only (RFC 9110 section 7.6.1); what goes and what
+//! stays is told at [`prepare_request`](super::prepare_request).
 //!
-//! Removed: `Connection` and what it names, `Keep-Alive`, `Proxy-Connection`,
-//! `Transfer-Encoding`, `Upgrade` and `HTTP2-Settings` (unless an upgrade goes on),
-//! `TE` (of which `trailers` stays), `Proxy-Authorization` on requests,
-//! `Proxy-Authenticate` and `Proxy-Authentication-Info` on responses, and the request
-//! field `Proxy`, which CGI turns into the variable `HTTP_PROXY`. `Trailer` stays,
-//! for trailers go on.
-//!
-//! `Connection` cannot name fields meant for every recipient: framing, host,
-//! credentials, cookies and forwarding fields (the list in [`is_end_to_end`]). A peer
-//! that names them wants them to vanish between two hops; the name is ignored.
+//! A peer that has `Connection` name an end-to-end field wants it to vanish between two
+//! hops: the framing, to smuggle a request; an address or a credential, to pass for
+//! somebody else. So those names are ignored.
 
 use http::header::{
     CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
