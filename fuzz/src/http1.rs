@@ -11,13 +11,37 @@ use tidegate_http::h1::codec::{
     ResponseParser, encode_request_head, encode_response_head,
 };
 
-/// The fuzz targets by the name of their binary and seed directory.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
-    ("http1_request", request),
-    ("http1_response", response),
-    ("http1_body", body),
-    ("http1_trailers", trailers),
-    ("http1_connection", connection),
+/// A fuzz target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its binary and of its directory of seeds.
+    pub name: &'static str,
+    /// Panics when an invariant does not hold for an input.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: [Target; 5] = [
+    Target {
+        name: "http1_request",
+        run: request,
+    },
+    Target {
+        name: "http1_response",
+        run: response,
+    },
+    Target {
+        name: "http1_body",
+        run: body,
+    },
+    Target {
+        name: "http1_trailers",
+        run: trailers,
+    },
+    Target {
+        name: "http1_connection",
+        run: connection,
+    },
 ];
 
 /// Longer input finds nothing that shorter input does not.
@@ -75,6 +99,26 @@ pub fn trailers(data: &[u8]) {
 pub fn connection(data: &[u8]) {
     for limits in [Limits::default(), tiny()] {
         same_for_every_split(data, |pieces| connection_events(pieces, &limits));
+    }
+}
+
+/// All requests of one connection, arriving in pieces cut at these offsets:
+/// the same as when they arrive at once.
+pub fn connection_cut_at(data: &[u8], cuts: &[usize]) {
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| cut % (data.len() + 1)).collect();
+    cuts.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for end in cuts.into_iter().chain([data.len()]) {
+        pieces.push(&data[start..end]);
+        start = end;
+    }
+    for limits in [Limits::default(), tiny()] {
+        assert_eq!(
+            connection_events(&mut pieces.iter().copied(), &limits),
+            connection_events(&mut std::iter::once(data), &limits),
+            "cut into {pieces:?}"
+        );
     }
 }
 
