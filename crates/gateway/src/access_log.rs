@@ -10,7 +10,7 @@ mod date;
 mod entry;
 mod writer;
 
-pub use buffer::{CHUNK_BYTES, FLUSH_AFTER, LogBuffer};
+pub use buffer::{CHUNK_BYTES, FLUSH_AFTER, LogBuffer, LogLimits};
 pub use entry::{Entry, LINE_BYTES_MAX, LONG_FIELD_BYTES_MAX, SHORT_FIELD_BYTES_MAX};
 pub use writer::{
     AccessLog, CHUNKS_MAX, CloseError, LogCounts, LogSender, LogTarget, OpenError, WARN_EVERY,

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tidegate_runtime::clock::{self, Tick};
@@ -39,6 +40,8 @@ pub struct ConnectionInfo {
     pub local: PeerAddr,
     /// With TLS or without.
     pub scheme: Scheme,
+    /// The deployed generation that serves the connection.
+    pub generation: u64,
     /// The name the TLS client asked for, if any.
     pub server_name: Option<Box<str>>,
     peer_ip: OnceCell<HeaderValue>,
@@ -51,6 +54,7 @@ impl ConnectionInfo {
             peer,
             local,
             scheme,
+            generation: 0,
             server_name: None,
             peer_ip: OnceCell::new(),
         }
@@ -87,10 +91,10 @@ pub struct Facts {
     pub upstream: Option<Rc<str>>,
     /// The endpoint of it that answered last.
     pub endpoint: Option<Rc<str>>,
+    /// From the first attempt to the head of the response.
+    pub upstream_time: Option<Duration>,
     /// Attempts after the first.
     pub retries: u32,
-    /// The name of the fault the request ended in, if it did.
-    pub fault: Option<&'static str>,
 }
 
 /// A handle on what is known about one request. Cloning it is cheap.

@@ -4,7 +4,7 @@
 //! clock several times a request would be a cost nobody could defend.
 
 use std::ops::Add;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -48,6 +48,13 @@ pub fn now() -> Tick {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
     Tick(seconds * 1_000 + nanoseconds / 1_000_000)
+}
+
+/// The present on the precise clock, for durations that are reported to people.
+///
+/// Several times as expensive as [`now`]: not for time limits.
+pub fn precise() -> Instant {
+    Instant::now()
 }
 
 #[cfg(test)]

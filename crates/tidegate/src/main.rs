@@ -2,15 +2,14 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+
 use tidegate::check::check;
 use tidegate::cli::{Cli, Verb};
+use tidegate::run::run;
 
 fn main() -> ExitCode {
     match Cli::from_process().into_verb() {
         Verb::Check(arguments) => check(&arguments.config),
-        Verb::Run(_) => {
-            eprintln!("tidegate: `run` is not assembled yet");
-            ExitCode::FAILURE
-        }
+        Verb::Run(arguments) => run(&arguments),
     }
 }

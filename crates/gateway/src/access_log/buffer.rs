@@ -18,6 +18,24 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// A line this old is handed over, however few there are.
 pub const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
+/// How much a worker holds back, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// The size of a chunk that is handed over, in bytes.
+    pub chunk_bytes: usize,
+    /// The longest a line waits for its chunk to fill.
+    pub flush_after: Duration,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            chunk_bytes: CHUNK_BYTES,
+            flush_after: FLUSH_AFTER,
+        }
+    }
+}
+
 /// Collects one worker's lines; share it among the worker's chains with `Rc`, across
 /// updates too. Dropping it hands over what is left.
 ///
@@ -27,6 +45,7 @@ pub const FLUSH_AFTER: Duration = Duration::from_secs(1);
 pub struct LogBuffer {
     state: RefCell<State>,
     sender: LogSender,
+    limits: LogLimits,
     one_worker: PhantomData<Rc<()>>,
 }
 
@@ -42,24 +61,36 @@ struct State {
 impl LogBuffer {
     /// A buffer that hands over to `sender`'s writer.
     pub fn new(sender: LogSender) -> Self {
+        Self::with_limits(sender, LogLimits::default())
+    }
+
+    /// As [`new`](Self::new), holding back what `limits` say.
+    pub fn with_limits(sender: LogSender, limits: LogLimits) -> Self {
         Self {
             state: RefCell::default(),
             sender,
+            limits,
             one_worker: PhantomData,
         }
+    }
+
+    /// Whether this is such a buffer as `with_limits(sender, limits)` gives.
+    pub fn leads_to(&self, sender: &LogSender, limits: LogLimits) -> bool {
+        self.limits == limits && self.sender.is_same(sender)
     }
 
     /// Adds a line, handing the chunk over when it is full.
     pub fn record(&self, entry: &Entry<'_>, now: Tick) {
         let mut state = self.state.borrow_mut();
         if state.chunk.capacity() == 0 {
-            state.chunk.reserve(CHUNK_BYTES + CHUNK_BYTES / 16);
+            let chunk_bytes = self.limits.chunk_bytes;
+            state.chunk.reserve(chunk_bytes + chunk_bytes / 16);
         }
         let State { chunk, date, .. } = &mut *state;
         entry.encode(date, chunk);
         state.lines += 1;
-        state.due.get_or_insert(now + FLUSH_AFTER);
-        if state.chunk.len() >= CHUNK_BYTES {
+        state.due.get_or_insert(now + self.limits.flush_after);
+        if state.chunk.len() >= self.limits.chunk_bytes {
             self.hand_over(&mut state);
         }
     }

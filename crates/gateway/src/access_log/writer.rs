@@ -93,6 +93,11 @@ pub struct LogSender {
 }
 
 impl LogSender {
+    /// Whether both lead to the same writer.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     pub(super) fn send(&self, bytes: BytesMut, lines: u64) {
         // Counted first: the writer may be done with the chunk before we go on.
         self.shared.sent.fetch_add(lines, Ordering::Relaxed);

@@ -1,0 +1,230 @@
+//! From settings to what is deployed: the only place where all crates meet.
+//!
+//! A site's chain, outermost first: TLS, the HTTP server, the access log, the
+//! routes. It is built from settings on the control thread as far as workers can
+//! share it (certificates, tickets, route tables), erased once, and made on each
+//! worker from what that worker serves now.
+
+mod chain;
+mod upstreams;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tidegate_gateway::access_log::{AccessLog, LogLimits, LogTarget, OpenError};
+use tidegate_gateway::logged::LogMode;
+use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_orchestrator::{Change, SiteName};
+use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
+use tidegate_runtime::tls::{
+    Certificate, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsConfigError, TlsMode,
+    TlsVersion,
+};
+
+pub use self::chain::SiteChain;
+use crate::settings::{self, Server, Settings};
+
+/// Why settings that are right in themselves cannot be put to work.
+#[derive(Debug, Error)]
+pub enum AssembleError {
+    /// TLS of a server or an upstream.
+    #[error("{section}: {source}")]
+    Tls {
+        /// The section of the file, as `servers.web`.
+        section: String,
+        /// What is wrong.
+        source: TlsConfigError,
+    },
+    /// Routes that cannot stand beside each other.
+    #[error("servers.{server}: {conflict}")]
+    Route {
+        /// The server's name.
+        server: String,
+        /// The conflict.
+        conflict: String,
+    },
+    /// The access log cannot be written.
+    #[error("access_log: {0}")]
+    AccessLog(#[from] OpenError),
+}
+
+/// A change for the workers, as this program makes them.
+pub type SiteChange = Change<SiteChain, ListenerBuilder>;
+
+/// What outlives every configuration, and is built into each.
+pub struct Assembler {
+    resolver: ResolverHandle,
+    tickets: TicketKeys,
+    access_log: Option<(settings::AccessLog, Arc<AccessLog>)>,
+}
+
+impl Assembler {
+    /// An assembler whose sites find names through `resolver`.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no randomness for ticket keys.
+    pub fn new(resolver: ResolverHandle) -> Result<Self, TlsConfigError> {
+        Ok(Self {
+            resolver,
+            tickets: TicketKeys::generate()?,
+            access_log: None,
+        })
+    }
+
+    /// The change that deploys `server`, one of those in `settings`.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be used, and routes in conflict. Nothing is changed.
+    pub fn deploy(
+        &self,
+        settings: &Settings,
+        server: &Server,
+        log: Option<&Arc<AccessLog>>,
+    ) -> Result<SiteChange, AssembleError> {
+        let tls = self.tls(server)?;
+        let upstreams = upstreams::specs(settings, server, &self.resolver)?;
+        let log = log_mode(settings, server, log);
+        Ok(Change::Deploy {
+            site: SiteName::from(server.name.as_str()),
+            chain: chain::site(server, upstreams, tls, log)?,
+            listeners: listeners(server),
+        })
+    }
+
+    /// The log that `settings` ask for: the one in use if they still ask for it.
+    ///
+    /// # Errors
+    ///
+    /// Its file cannot be opened.
+    pub fn access_log(&self, settings: &Settings) -> Result<Option<Arc<AccessLog>>, AssembleError> {
+        let Some(wanted) = &settings.access_log else {
+            return Ok(None);
+        };
+        if let Some((settings, log)) = &self.access_log
+            && settings.file == wanted.file
+        {
+            return Ok(Some(log.clone()));
+        }
+        let target = match &wanted.file {
+            settings::LogTarget::Stdout => LogTarget::Stdout,
+            settings::LogTarget::Stderr => LogTarget::Stderr,
+            settings::LogTarget::File(path) => LogTarget::File(path.clone()),
+        };
+        Ok(Some(Arc::new(AccessLog::open(target)?)))
+    }
+
+    /// Keeps the log that was deployed; the one before it is closed when the last
+    /// chain that writes to it is gone.
+    pub fn keep_access_log(&mut self, settings: &Settings, log: Option<Arc<AccessLog>>) {
+        self.access_log = settings.access_log.clone().zip(log);
+    }
+
+    /// Where sites find names.
+    pub fn resolver(&self) -> &ResolverHandle {
+        &self.resolver
+    }
+
+    /// Sites assembled from now on find names through `resolver`.
+    pub fn set_resolver(&mut self, resolver: ResolverHandle) {
+        self.resolver = resolver;
+    }
+
+    /// The access log in use.
+    pub fn current_access_log(&self) -> Option<&Arc<AccessLog>> {
+        self.access_log.as_ref().map(|(_, log)| log)
+    }
+
+    fn tls(&self, server: &Server) -> Result<TlsMode, AssembleError> {
+        let Some(tls) = &server.tls else {
+            return Ok(TlsMode::Plain);
+        };
+        let located = |source| AssembleError::Tls {
+            section: format!("servers.{}.tls", server.name),
+            source,
+        };
+        let certificates = tls
+            .certificates
+            .iter()
+            .map(|pair| Certificate::load(&pair.chain, &pair.key))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(located)?;
+        let application_protocols = if server.http2 {
+            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+        } else {
+            vec![b"http/1.1".to_vec()]
+        };
+        let options = ServerTlsOptions {
+            certificates,
+            min_version: match tls.min_version {
+                settings::TlsVersion::Tls12 => TlsVersion::Tls12,
+                settings::TlsVersion::Tls13 => TlsVersion::Tls13,
+            },
+            application_protocols,
+            tickets: if tls.session_tickets {
+                SessionTickets::On(self.tickets.clone())
+            } else {
+                SessionTickets::Off
+            },
+        };
+        Ok(TlsMode::Tls {
+            server: ServerTls::new(options).map_err(located)?,
+            handshake_timeout: server.timeouts.tls_handshake,
+        })
+    }
+}
+
+fn log_mode(settings: &Settings, server: &Server, log: Option<&Arc<AccessLog>>) -> LogMode {
+    match (log, &settings.access_log) {
+        (Some(log), Some(wanted)) if server.access_log => LogMode::On {
+            sender: log.sender(),
+            limits: LogLimits {
+                chunk_bytes: wanted.buffer,
+                flush_after: wanted.flush,
+            },
+        },
+        _ => LogMode::Off,
+    }
+}
+
+fn listeners(server: &Server) -> ListenerBuilder {
+    let addresses = server
+        .listen
+        .iter()
+        .map(|listen| listen.address.clone())
+        .collect();
+    ListenerBuilder::new(
+        addresses,
+        ListenerOptions {
+            backlog: server.backlog,
+            nodelay: server.nodelay,
+            drain: server.drain,
+            connections_max: server.limits.connections,
+        },
+    )
+}
+
+/// The content of the files a site is built from, so that a renewed certificate
+/// under the same name is seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<PathBuf, Option<Vec<u8>>>);
+
+impl Files {
+    /// Reads the files of `server`. One that cannot be read is remembered as such.
+    pub fn of(settings: &Settings, server: &Server) -> Self {
+        let pairs = server.tls.iter().flat_map(|tls| &tls.certificates);
+        let own = pairs.flat_map(|pair| [&pair.chain, &pair.key]);
+        let upstreams = settings.upstreams_of(server);
+        let roots = upstreams
+            .iter()
+            .filter_map(|name| settings.upstreams.get(name)?.tls.as_ref()?.ca.as_ref());
+        Self(
+            own.chain(roots)
+                .map(|path| (path.clone(), std::fs::read(path).ok()))
+                .collect(),
+        )
+    }
+}

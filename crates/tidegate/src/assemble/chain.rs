@@ -1,0 +1,205 @@
+//! The chain of one site, as prose: the last pushed is the first to see a connection.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use tidegate_gateway::forward::{HeaderEdits, IpNetwork, PeerTrust, Trust};
+use tidegate_gateway::logged::{LogMode, LoggedFactory};
+use tidegate_gateway::route::{RouteSpec, RouteTable};
+use tidegate_gateway::site::{
+    Action, FixedResponse, ForwardedSpec, Redirect, Route, RouteTimeouts, SiteFactory, SiteSpec,
+    ViaName, XForwarded,
+};
+use tidegate_gateway::upstream::UpstreamSpec;
+use tidegate_http::Fault;
+use tidegate_http::client::ClientSettings;
+use tidegate_http::h1::codec::Limits;
+use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
+use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::tls::{TlsFactory, TlsMode, TlsServiceError};
+use tidegate_service::layer::layer_fn;
+use tidegate_service::stack::FactoryStack;
+use tidegate_service::{ArcAsyncMakeService, BoxedService};
+
+use super::AssembleError;
+use crate::settings::{self, Server};
+
+/// A site's chain, erased: what the workers deploy.
+pub type SiteChain =
+    ArcAsyncMakeService<BoxedService<Accepted, (), TlsServiceError<Fault>>, Infallible>;
+
+pub(super) fn site(
+    server: &Server,
+    upstreams: Vec<UpstreamSpec>,
+    tls: TlsMode,
+    log: LogMode,
+) -> Result<SiteChain, AssembleError> {
+    let routes = SiteFactory::new(SiteSpec {
+        routes: routes(server, &upstreams)?,
+        upstreams,
+        forwarded: forwarded(&server.forwarded),
+        client: ClientSettings::default(),
+    });
+    let name: Arc<str> = server.name.as_str().into();
+    let http = server_settings(server);
+    let stack = FactoryStack::new(())
+        // Finds the route, and does what it says.
+        .replace(routes)
+        // Notes the request when its response has been passed on.
+        .push(layer_fn(move |&(): &(), inner| {
+            LoggedFactory::new(name.clone(), log.clone(), inner)
+        }))
+        // Turns bytes into requests and responses into bytes.
+        .push(layer_fn(move |&(): &(), inner| {
+            HttpServerFactory::new(http.clone(), inner)
+        }))
+        // Makes the TLS handshake, if there is one.
+        .push(layer_fn(move |&(): &(), inner| {
+            TlsFactory::new(tls.clone(), inner)
+        }))
+        .check_make_svc::<Accepted>();
+    Ok(stack
+        .push_boxed_service::<Accepted>()
+        .into_arc_async_factory()
+        .into_inner())
+}
+
+fn server_settings(server: &Server) -> ServerSettings {
+    let (timeouts, limits) = (&server.timeouts, &server.limits);
+    ServerSettings {
+        timeouts: ServerTimeouts {
+            header: timeouts.header,
+            body: timeouts.body,
+            idle: timeouts.idle,
+            write: timeouts.write,
+        },
+        limits: Limits {
+            request_line_bytes: limits.request_line_bytes,
+            header_bytes: limits.header_bytes,
+            header_count: limits.header_count,
+            body_bytes: largest_body(server),
+            chunk_extension_bytes: limits.chunk_extension_bytes,
+            ..Limits::default()
+        },
+        requests_per_connection: limits.requests_per_connection,
+        drain_body_bytes: limits.drain_body_bytes,
+        http2: if server.http2 { Http2::On } else { Http2::Off },
+        http2_streams: limits.http2_streams,
+    }
+}
+
+/// What the connection lets through; each route then holds to its own limit.
+fn largest_body(server: &Server) -> u64 {
+    let routes = server.routes.iter().map(|route| route.limits.body_bytes);
+    routes.fold(server.limits.body_bytes, u64::max)
+}
+
+fn forwarded(settings: &settings::Forwarded) -> ForwardedSpec {
+    let networks = settings
+        .trust
+        .iter()
+        .filter_map(|network| {
+            format!("{}/{}", network.address(), network.prefix_bits())
+                .parse::<IpNetwork>()
+                .ok()
+        })
+        .collect();
+    ForwardedSpec {
+        trust: Trust {
+            networks,
+            unix_peers: PeerTrust::Untrusted,
+        },
+        x_forwarded: if settings.x_forwarded {
+            XForwarded::Send
+        } else {
+            XForwarded::Omit
+        },
+        via: match settings.via.as_str() {
+            "tidegate" => ViaName::Own,
+            name => HeaderValue::try_from(format!("1.1 {name}"))
+                .map_or(ViaName::Own, ViaName::Pseudonym),
+        },
+    }
+}
+
+fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Route>, AssembleError> {
+    let specs = server
+        .routes
+        .iter()
+        .map(|route| RouteSpec {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            target: target(route, upstreams),
+        })
+        .collect();
+    RouteTable::build(specs).map_err(|conflicts| AssembleError::Route {
+        server: server.name.clone(),
+        conflict: conflicts
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
+    })
+}
+
+fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
+    let name = route.name.clone().unwrap_or_else(|| route.path.to_string());
+    Route {
+        name: name.into(),
+        action: action(&route.action, upstreams),
+        request_headers: edits(&route.request_headers),
+        response_headers: edits(&route.response_headers),
+        timeouts: RouteTimeouts {
+            connect: route.timeouts.upstream_connect,
+            response: route.timeouts.upstream_response,
+            idle: route.timeouts.upstream_idle,
+            tunnel_idle: route.timeouts.tunnel_idle,
+        },
+        body_bytes: route.limits.body_bytes,
+    }
+}
+
+fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
+    match action {
+        settings::Action::Upstream { name, rewrite } => Action::Upstream {
+            upstream: upstreams
+                .iter()
+                .position(|upstream| *upstream.name == **name)
+                .expect("settings name only upstreams they define"),
+            rewrite: rewrite.clone(),
+        },
+        settings::Action::Respond(respond) => {
+            let content_type = respond.content_type.clone();
+            let mut headers = respond.headers.clone();
+            headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
+            Action::Respond(FixedResponse {
+                status: respond.status,
+                headers,
+                body: Bytes::clone(&respond.body),
+            })
+        }
+        settings::Action::Redirect(redirect) => Action::Redirect(Redirect {
+            to: redirect.to.clone(),
+            status: redirect.status,
+        }),
+    }
+}
+
+/// Settings refuse the fields these refuse, so that nothing is lost here.
+fn edits(settings: &settings::HeaderEdits) -> HeaderEdits {
+    let mut edits = HeaderEdits::default();
+    let permitted = "settings refuse fields that frame messages";
+    for name in &settings.remove {
+        edits.remove(name.clone()).expect(permitted);
+    }
+    for (name, value) in &settings.set {
+        edits.set(name.clone(), value.clone()).expect(permitted);
+    }
+    for (name, value) in &settings.add {
+        edits.add(name.clone(), value.clone()).expect(permitted);
+    }
+    edits
+}

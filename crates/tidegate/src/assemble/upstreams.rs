@@ -1,0 +1,117 @@
+//! The upstreams of one site, from settings.
+
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_gateway::upstream::{
+    EndpointAddress, EndpointSpec, EndpointTls, HostPolicy, PoolLimits, UpstreamSpec,
+};
+use tidegate_runtime::tls::{ClientTls, ClientTlsOptions, Roots};
+
+use super::AssembleError;
+use crate::settings::{self, Endpoint, HostHeader, Server, Settings, Upstream, Verify};
+
+pub(super) fn specs(
+    settings: &Settings,
+    server: &Server,
+    resolver: &ResolverHandle,
+) -> Result<Vec<UpstreamSpec>, AssembleError> {
+    settings
+        .upstreams_of(server)
+        .iter()
+        .filter_map(|name| settings.upstreams.get(name))
+        .map(|upstream| spec(upstream, resolver))
+        .collect()
+}
+
+fn spec(upstream: &Upstream, resolver: &ResolverHandle) -> Result<UpstreamSpec, AssembleError> {
+    let tls = upstream.tls.as_ref().map(|tls| client(upstream, tls));
+    let tls = tls.transpose()?;
+    Ok(UpstreamSpec {
+        name: upstream.name.as_str().into(),
+        balance: upstream.balance,
+        endpoints: upstream
+            .endpoints
+            .iter()
+            .map(|endpoint| EndpointSpec {
+                address: address(&endpoint.address, resolver),
+                weight: endpoint.weight,
+                tls: tls.as_ref().map(|tls| tls.of(endpoint)),
+            })
+            .collect(),
+        pool: PoolLimits {
+            idle: upstream.pool.idle,
+            idle_timeout: upstream.pool.idle_timeout,
+            requests: upstream.pool.requests,
+        },
+        host: match &upstream.host_header {
+            HostHeader::Preserve => HostPolicy::Preserve,
+            HostHeader::Upstream => HostPolicy::Endpoint,
+            HostHeader::Literal(host) => HostPolicy::Literal(host.clone()),
+        },
+        retries: upstream.retries,
+    })
+}
+
+fn address(address: &settings::EndpointAddress, resolver: &ResolverHandle) -> EndpointAddress {
+    match address {
+        settings::EndpointAddress::Socket(address) => EndpointAddress::Tcp(*address),
+        settings::EndpointAddress::Unix(path) => EndpointAddress::Unix(path.clone()),
+        settings::EndpointAddress::Name { host, port } => EndpointAddress::Name {
+            resolved: resolver.watch(host, *port),
+            host: host.as_str().into(),
+            port: *port,
+        },
+    }
+}
+
+/// TLS towards the endpoints of one upstream.
+struct UpstreamClient<'a> {
+    client: ClientTls,
+    settings: &'a settings::UpstreamTls,
+    /// Differs where a connection may not be used in the place of another.
+    trust: String,
+}
+
+fn client<'a>(
+    upstream: &Upstream,
+    settings: &'a settings::UpstreamTls,
+) -> Result<UpstreamClient<'a>, AssembleError> {
+    let roots = match (&settings.verify, &settings.ca) {
+        (Verify::Nothing, _) => Roots::Unverified,
+        (Verify::Full, Some(path)) => Roots::File(path.clone()),
+        (Verify::Full, None) => Roots::System,
+    };
+    let trust = format!("{roots:?}");
+    let client = ClientTls::new(ClientTlsOptions {
+        roots,
+        application_protocols: vec![b"http/1.1".to_vec()],
+    })
+    .map_err(|source| AssembleError::Tls {
+        section: format!("upstreams.{}.tls", upstream.name),
+        source,
+    })?;
+    Ok(UpstreamClient {
+        client,
+        settings,
+        trust,
+    })
+}
+
+impl UpstreamClient<'_> {
+    fn of(&self, endpoint: &Endpoint) -> EndpointTls {
+        let name = self.settings.server_name.clone();
+        let name = name.unwrap_or_else(|| match &endpoint.address {
+            settings::EndpointAddress::Socket(address) => address.ip().to_string(),
+            settings::EndpointAddress::Name { host, .. } => host.clone(),
+            settings::EndpointAddress::Unix(_) => "localhost".to_owned(),
+        });
+        let identity: Arc<str> = format!("{name} {}", self.trust).into();
+        EndpointTls {
+            client: self.client.clone(),
+            name: ServerName::try_from(name).expect("settings check host names"),
+            identity,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What `tidegate` shows when it is given nothing: a gateway in front of an
+//! origin of its own.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use thiserror::Error;
+use tidegate_http::server::{HttpServerFactory, ServerSettings};
+use tidegate_http::{Body, Exchange, Fault, Response};
+use tidegate_orchestrator::{Change, SiteName};
+use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
+use tidegate_runtime::tls::{TlsFactory, TlsMode};
+use tidegate_service::{ArcAsyncMakeService, MakeService, Service};
+
+use crate::assemble::{SiteChain, SiteChange};
+use crate::deployer::{Deployer, UpdateError};
+use crate::settings::{self, Colour};
+
+/// The port tried first; the kernel picks another if it is taken.
+const PORT: u16 = 8080;
+
+/// The running demo; dropping it removes its socket's directory.
+pub struct Demo {
+    address: SocketAddr,
+    directory: PathBuf,
+}
+
+/// Why there is no demo.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// No place for the origin's socket, or no port.
+    #[error("no place for the demo: {0}")]
+    Io(#[from] io::Error),
+    /// Its settings are wrong: a defect of ours.
+    #[error("the demo's settings are wrong:\n{0}")]
+    Settings(String),
+    /// It could not be deployed.
+    #[error(transparent)]
+    Deploy(#[from] UpdateError),
+}
+
+impl Demo {
+    /// Starts the gateway and its origin.
+    ///
+    /// # Errors
+    ///
+    /// No port, no directory for temporary files, or a defect.
+    pub async fn start() -> Result<(Self, Deployer), DemoError> {
+        let directory = std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        let demo = Self {
+            address: free_address()?,
+            directory,
+        };
+        let socket = demo.directory.join("origin.sock");
+        let text = settings_text(demo.address, &socket);
+        let settings = settings::parse(&text, "demo", Path::new(""))
+            .map_err(|report| DemoError::Settings(report.render(Colour::Plain)))?;
+        let deployer = Deployer::start(settings, vec![origin(&socket)]).await?;
+        Ok((demo, deployer))
+    }
+
+    /// Tells what to try.
+    #[allow(clippy::print_stdout, reason = "this is for the person at the terminal")]
+    pub fn introduce(&self) {
+        let url = format!("http://{}", self.address);
+        println!(
+            "\nA gateway listens on {url}, in front of an origin that shows what it is sent.\n\
+             Try:\n\
+             \n  curl -i {url}/anything          # through the gateway to the origin\
+             \n  curl -i {url}/hello             # answered by the gateway itself\
+             \n  curl -i {url}/old/page          # sent elsewhere\
+             \n  curl --http2-prior-knowledge {url}/   # the same over HTTP/2\
+             \n\
+             \nWith a file of your own:  tidegate run --config FILE   (examples/ has some)\
+             \nStop it with Ctrl-C.\n"
+        );
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // What cannot be removed is in the directory for temporary files.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT));
+    usual
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?
+        .local_addr()
+}
+
+fn settings_text(address: SocketAddr, socket: &Path) -> String {
+    format!(
+        r#"
+[servers.demo]
+protocol = "http"
+listen = ["{address}"]
+
+[[servers.demo.routes]]
+path = "/hello"
+respond = {{ status = 200, body = "Hello from tidegate.\n" }}
+
+[[servers.demo.routes]]
+path = "/old/{{*rest}}"
+redirect = {{ to = "/new/{{rest}}", status = 308 }}
+
+[[servers.demo.routes]]
+prefix = "/"
+upstream = "origin"
+
+[upstreams.origin]
+endpoints = ["unix:{}"]
+"#,
+        socket.display()
+    )
+}
+
+/// The origin, as one more site of the same process.
+fn origin(socket: &Path) -> SiteChange {
+    let server = HttpServerFactory::new(ServerSettings::default(), OriginFactory);
+    let chain: SiteChain = ArcAsyncMakeService::erase(TlsFactory::new(TlsMode::Plain, server));
+    Change::Deploy {
+        site: SiteName::from("demo-origin"),
+        chain,
+        listeners: ListenerBuilder::bind_unix(socket, ListenerOptions::default()),
+    }
+}
+
+/// Answers every request with what it was sent.
+struct Origin;
+
+#[derive(Clone)]
+struct OriginFactory;
+
+impl MakeService for OriginFactory {
+    type Service = Origin;
+    type Error = Infallible;
+
+    fn make_via_ref(&self, _old: Option<&Origin>) -> Result<Origin, Infallible> {
+        Ok(Origin)
+    }
+}
+
+impl Service<Exchange> for Origin {
+    type Response = Response;
+    type Error = Fault;
+
+    async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
+        let request = exchange.request;
+        let mut text = format!("The origin was asked:\n\n{} {}\n", request.method(), request.uri());
+        for (name, value) in request.headers() {
+            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        let mut response = Response::new(Body::from(text));
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        Ok(response)
+    }
+}

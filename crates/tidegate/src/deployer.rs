@@ -1,0 +1,250 @@
+//! What is deployed, and how it becomes something else: all of it or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use thiserror::Error;
+use tidegate_gateway::resolve::{Resolver, ResolverHandle, ResolverSettings, SystemLookup, resolver};
+use tidegate_orchestrator::{
+    ApplyError, Change, Generation, RuntimeConfig, ShutdownReport, SiteName, Status, WorkerManager,
+};
+use tidegate_runtime::listener::ListenerBuilder;
+use tidegate_runtime::tls::TlsConfigError;
+use tokio::task::AbortHandle;
+
+use crate::assemble::{AssembleError, Assembler, Files, SiteChain, SiteChange};
+use crate::settings::{self, EndpointAddress, Plan, Settings, plan};
+
+/// Why an update was refused; what was deployed before serves on.
+#[derive(Debug, Error)]
+pub enum UpdateError {
+    /// The settings cannot be put to work.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// The workers or the listeners refused.
+    #[error("{source}{}", placed(place.as_ref()))]
+    Apply {
+        /// What was refused, and by whom.
+        source: ApplyError,
+        /// Where the site is defined.
+        place: Option<settings::Place>,
+    },
+    /// TLS could not be set up at all.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsConfigError),
+}
+
+fn placed(place: Option<&settings::Place>) -> String {
+    place.map_or_else(String::new, |place| format!(" (defined at {place})"))
+}
+
+/// An update that took effect.
+#[derive(Debug)]
+pub struct Updated {
+    /// The number of what was deployed; `None` when nothing had changed.
+    pub generation: Option<Generation>,
+    /// Which sites were deployed, removed, or left alone.
+    pub plan: Plan,
+}
+
+/// The workers, what they serve, and the settings it was made from.
+pub struct Deployer {
+    manager: WorkerManager<SiteChain, ListenerBuilder>,
+    assembler: Assembler,
+    resolver: AbortHandle,
+    settings: Settings,
+    files: BTreeMap<String, Files>,
+}
+
+impl Deployer {
+    /// Starts the workers and deploys `settings`, and `extra` sites beside them.
+    ///
+    /// Must be called on the control thread's runtime.
+    ///
+    /// # Errors
+    ///
+    /// Anything that would refuse an update; the workers are gone again then.
+    pub async fn start(settings: Settings, extra: Vec<SiteChange>) -> Result<Self, UpdateError> {
+        let mut manager = WorkerManager::new(RuntimeConfig {
+            workers: settings.runtime.workers,
+            pin: settings.runtime.pin,
+            command_timeout: settings.runtime.command_timeout,
+        });
+        let (handle, resolver) = resolver(resolver_settings(&settings.dns));
+        let mut deployer = Self {
+            assembler: Assembler::new(handle)?,
+            resolver: run_resolver(resolver),
+            settings: Settings {
+                servers: BTreeMap::new(),
+                ..settings.clone()
+            },
+            files: BTreeMap::new(),
+            manager: {
+                manager.spawn_workers_async();
+                manager
+            },
+        };
+        deployer.replace(settings, extra).await?;
+        Ok(deployer)
+    }
+
+    /// Replaces what is deployed by what `settings` say, as far as that differs.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then. Dropping the future has the same effect, unless
+    /// the new sites are being deployed already.
+    pub async fn update(&mut self, settings: Settings) -> Result<Updated, UpdateError> {
+        self.replace(settings, Vec::new()).await
+    }
+
+    async fn replace(
+        &mut self,
+        settings: Settings,
+        mut changes: Vec<SiteChange>,
+    ) -> Result<Updated, UpdateError> {
+        let files = files(&settings);
+        let renewed: BTreeSet<String> = files
+            .iter()
+            .filter(|(site, files)| self.files.get(*site).is_some_and(|old| old != *files))
+            .map(|(site, _)| site.clone())
+            .collect();
+        let plan = plan(&self.settings, &settings, &renewed);
+        if plan.is_empty() && changes.is_empty() {
+            self.settings = settings;
+            return Ok(Updated {
+                generation: None,
+                plan,
+            });
+        }
+        let resolver = self.renewed_resolver(&settings);
+        let log = self.assembler.access_log(&settings)?;
+        for name in &plan.deploy {
+            let server = &settings.servers[name];
+            changes.push(self.assembler.deploy(&settings, server, log.as_ref())?);
+        }
+        changes.extend(plan.remove.iter().map(|name| Change::Remove {
+            site: SiteName::from(name.as_str()),
+        }));
+        self.await_names(&settings).await;
+        let applied = self
+            .manager
+            .apply(changes)
+            .await
+            .map_err(|source| located(source, &settings))?;
+        if let Some(resolver) = resolver {
+            std::mem::replace(&mut self.resolver, resolver).abort();
+        }
+        self.assembler.keep_access_log(&settings, log);
+        self.settings = settings;
+        self.files = files;
+        for worker in &applied.late {
+            tracing::warn!(%worker, "the worker has not confirmed the update yet");
+        }
+        Ok(Updated {
+            generation: Some(applied.generation),
+            plan,
+        })
+    }
+
+    /// A resolver with other time limits, if the settings ask for one.
+    fn renewed_resolver(&mut self, settings: &Settings) -> Option<AbortHandle> {
+        if settings.dns == self.settings.dns {
+            return None;
+        }
+        let (handle, resolver) = resolver(resolver_settings(&settings.dns));
+        self.assembler.set_resolver(handle);
+        Some(run_resolver(resolver))
+    }
+
+    /// Gives every name the chance to be known before it is needed. A name that
+    /// is not found in time is no mistake of the settings: it is looked up on.
+    async fn await_names(&self, settings: &Settings) {
+        let resolver: &ResolverHandle = self.assembler.resolver();
+        let names: BTreeSet<(&str, u16)> = settings
+            .upstreams
+            .values()
+            .flat_map(|upstream| &upstream.endpoints)
+            .filter_map(|endpoint| match &endpoint.address {
+                EndpointAddress::Name { host, port } => Some((host.as_str(), *port)),
+                _ => None,
+            })
+            .collect();
+        let timeout: Duration = settings.dns.timeout;
+        let answers = names.into_iter().map(|(host, port)| async move {
+            if resolver.watch(host, port).ready(timeout).await.is_err() {
+                tracing::warn!(host, port, "the name is not resolved yet");
+            }
+        });
+        join_all(answers).await;
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What every worker serves.
+    pub async fn status(&self) -> Status {
+        self.manager.status().await
+    }
+
+    /// Opens the access log's file anew, after it was moved away.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = self.assembler.current_access_log() {
+            log.reopen();
+        }
+    }
+
+    /// Stops accepting, lets every connection finish within its server's `drain`,
+    /// and ends the workers.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        let drains = self.settings.servers.values().map(|server| server.drain);
+        self.manager
+            .shutdown(drains.max().unwrap_or(Duration::ZERO))
+            .await
+    }
+
+    /// Drops every connection. Cuts a [`Deployer::shutdown`] short.
+    pub fn abort(&self) {
+        self.manager.abort();
+    }
+}
+
+impl Drop for Deployer {
+    fn drop(&mut self) {
+        self.resolver.abort();
+    }
+}
+
+fn files(settings: &Settings) -> BTreeMap<String, Files> {
+    let servers = settings.servers.iter();
+    servers
+        .map(|(name, server)| (name.clone(), Files::of(settings, server)))
+        .collect()
+}
+
+fn located(source: ApplyError, settings: &Settings) -> UpdateError {
+    let place = match &source {
+        ApplyError::Rejected { site, .. } | ApplyError::ChangedTwice { site } => settings
+            .servers
+            .get(site.as_str())
+            .map(|server| server.place),
+        _ => None,
+    };
+    UpdateError::Apply { source, place }
+}
+
+fn resolver_settings(dns: &settings::Dns) -> ResolverSettings {
+    ResolverSettings {
+        refresh: dns.refresh,
+        timeout: dns.timeout,
+        ..ResolverSettings::default()
+    }
+}
+
+fn run_resolver(resolver: Resolver) -> AbortHandle {
+    let run = resolver.run(SystemLookup, std::future::pending());
+    tokio::task::spawn_local(run).abort_handle()
+}

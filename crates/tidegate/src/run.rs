@@ -1,0 +1,247 @@
+//! `tidegate run`: starts, reloads on request, and stops in order.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tidegate_runtime::clock;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::check::BAD_CONFIG;
+use crate::cli::RunArgs;
+use crate::demo::Demo;
+use crate::deployer::{Deployer, UpdateError};
+use crate::settings::{self, Colour, Report, Settings};
+use crate::watch::FileWatch;
+
+/// The exit code of a process that did not start: a port in use, a bad certificate.
+pub const NOT_STARTED: u8 = 1;
+/// The exit code of a stop that was cut short by a second signal, or that left a
+/// worker behind.
+pub const CUT_SHORT: u8 = 3;
+
+/// Runs until a signal ends it.
+pub fn run(arguments: &RunArgs) -> ExitCode {
+    crate::log::init(&arguments.log, arguments.log_format);
+    tidegate_runtime::panic::install_hook();
+    let runtime = match tidegate_runtime::local::build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the control thread cannot start");
+            return ExitCode::from(NOT_STARTED);
+        }
+    };
+    runtime.block_on(async {
+        match start(arguments.config.as_ref()).await {
+            Ok(mut process) => process.serve().await,
+            Err(code) => code,
+        }
+    })
+}
+
+struct Process {
+    deployer: Deployer,
+    config: Option<FileWatch>,
+    signals: Signals,
+    /// Held for its drop: it takes the demo's socket away.
+    _demo: Option<Demo>,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Something that happened to the process.
+enum Event {
+    Stop(&'static str),
+    Reload(&'static str),
+    Reopen,
+}
+
+async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
+    let signals = Signals::install().map_err(|error| not_started(&error))?;
+    let Some(path) = config else {
+        let (demo, deployer) = Demo::start().await.map_err(|error| not_started(&error))?;
+        log_listeners(&deployer).await;
+        demo.introduce();
+        return Ok(Process {
+            deployer,
+            config: None,
+            signals,
+            _demo: Some(demo),
+        });
+    };
+    let watch = FileWatch::new(path).map_err(|error| not_started(&error))?;
+    let settings = settings::load(path).map_err(|report| {
+        print_report(&report);
+        ExitCode::from(BAD_CONFIG)
+    })?;
+    let deployer = Deployer::start(settings, Vec::new())
+        .await
+        .map_err(|error| not_started(&error))?;
+    log_listeners(&deployer).await;
+    Ok(Process {
+        deployer,
+        config: Some(watch),
+        signals,
+        _demo: None,
+    })
+}
+
+fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
+    tracing::error!(%error, "not started");
+    ExitCode::from(NOT_STARTED)
+}
+
+async fn log_listeners(deployer: &Deployer) {
+    for (site, status) in deployer.status().await.sites {
+        for address in &status.addresses {
+            tracing::info!(%site, %address, generation = ?status.generation, "listening");
+        }
+    }
+}
+
+fn print_report(report: &Report) {
+    let rendered = report.render(Colour::for_stderr());
+    // Nobody is left to be told that standard error is gone.
+    let _ = std::io::stderr().write_all(rendered.as_bytes());
+}
+
+impl Process {
+    async fn serve(&mut self) -> ExitCode {
+        loop {
+            match self.next_event().await {
+                Event::Reopen => self.deployer.reopen_access_log(),
+                Event::Stop(signal) => return self.stop(signal).await,
+                Event::Reload(cause) => {
+                    if let Some(signal) = self.reload(cause).await {
+                        return self.stop(signal).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let changed = async {
+            match &mut self.config {
+                Some(watch) => watch.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let signals = &mut self.signals;
+        tokio::select! {
+            // A stop is not kept waiting by a storm of reloads.
+            biased;
+            _ = signals.terminate.recv() => Event::Stop("SIGTERM"),
+            _ = signals.interrupt.recv() => Event::Stop("SIGINT"),
+            _ = signals.hangup.recv() => Event::Reload("SIGHUP"),
+            _ = signals.reopen.recv() => Event::Reopen,
+            () = changed => Event::Reload("file change"),
+        }
+    }
+
+    /// Reads the file again and deploys what changed. Gives the signal that
+    /// interrupted it, if one did.
+    async fn reload(&mut self, cause: &'static str) -> Option<&'static str> {
+        let Some(watch) = &mut self.config else {
+            tracing::warn!(cause, "the demo has no file to read again");
+            return None;
+        };
+        watch.note_content();
+        let begun = clock::precise();
+        let settings = match settings::load(watch.path()) {
+            Ok(settings) => settings,
+            Err(report) => {
+                let mistakes = report.errors.len();
+                tracing::error!(cause, mistakes, "reload rejected: the file is wrong; serving on");
+                print_report(&report);
+                return None;
+            }
+        };
+        tokio::select! {
+            outcome = update(&mut self.deployer, settings, cause, begun) => {
+                if let Err(error) = outcome {
+                    tracing::error!(cause, %error, "reload rejected; serving on");
+                }
+                None
+            }
+            signal = self.signals.stop() => Some(signal),
+        }
+    }
+
+    async fn stop(&mut self, signal: &'static str) -> ExitCode {
+        tracing::info!(signal, "stopping: no new connections, draining");
+        let (deployer, signals) = (&self.deployer, &mut self.signals);
+        let shutdown = deployer.shutdown();
+        tokio::pin!(shutdown);
+        let mut second = None;
+        let report = loop {
+            tokio::select! {
+                report = &mut shutdown => break report,
+                signal = signals.stop() => {
+                    tracing::warn!(signal, "stopping at once: connections are dropped");
+                    second = Some(signal);
+                    deployer.abort();
+                }
+            }
+        };
+        let clean = second.is_none() && report.stuck.is_empty();
+        let dropped = report.connections_dropped;
+        for worker in &report.stuck {
+            tracing::error!(%worker, "the worker did not end");
+        }
+        tracing::info!(dropped, "stopped");
+        if clean {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(CUT_SHORT)
+        }
+    }
+}
+
+async fn update(
+    deployer: &mut Deployer,
+    settings: Settings,
+    cause: &'static str,
+    begun: std::time::Instant,
+) -> Result<(), UpdateError> {
+    let updated = deployer.update(settings).await?;
+    for warning in &updated.plan.warnings {
+        tracing::warn!(cause, "{warning}");
+    }
+    let duration_ms = begun.elapsed().as_millis();
+    match updated.generation {
+        None => tracing::info!(cause, duration_ms, "reloaded: nothing has changed"),
+        Some(generation) => {
+            let (deployed, removed) = (names(&updated.plan.deploy), names(&updated.plan.remove));
+            tracing::info!(cause, %generation, deployed, removed, duration_ms, "reloaded");
+        }
+    }
+    Ok(())
+}
+
+fn names(sites: &std::collections::BTreeSet<String>) -> String {
+    sites.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
