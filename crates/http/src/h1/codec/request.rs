@@ -191,3 +191,38 @@ fn has_other_version(head: &[u8]) -> bool {
             if major.is_ascii_digit() && minor.is_ascii_digit()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// Feeds `input` in pieces of `step` bytes and returns how many bytes were
+    /// looked at for the end of the head.
+    fn examined(input: &[u8], step: usize) -> usize {
+        let limits = Limits::default();
+        let mut parser = RequestParser::new();
+        let mut buffer = BytesMut::new();
+        for piece in input.chunks(step) {
+            buffer.extend_from_slice(piece);
+            assert!(parser.parse(&mut buffer, &limits).unwrap().is_none());
+        }
+        parser.scanner.examined()
+    }
+
+    #[test]
+    fn a_dribbled_head_is_scanned_in_linear_time() {
+        let mut input = b"GET / HTTP/1.1\r\nHost: a\r\n".to_vec();
+        while input.len() < 31 << 10 {
+            input.extend_from_slice(b"X-Filler: some header value or other\r\n");
+        }
+        let size = input.len();
+        assert!(examined(&input, size) <= 2 * size);
+        assert!(examined(&input, 1) <= 3 * size);
+        // One line without an end, which a scan by lines would start over.
+        let mut input = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        input.resize(31 << 10, b'x');
+        assert!(examined(&input, 1) <= 3 * size);
+    }
+}

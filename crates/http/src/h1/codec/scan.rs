@@ -120,6 +120,12 @@ impl BlockScanner {
         }
     }
 
+    /// How many bytes have been looked at, counting repeats.
+    #[cfg(test)]
+    pub(super) const fn examined(&self) -> usize {
+        self.examined
+    }
+
     /// The block cannot end before `at + LINE_END`: enough to refuse early.
     const fn check(&self, at: usize, limits: &BlockLimits) -> Result<(), ParseError> {
         match self.first_line {
