@@ -203,7 +203,7 @@ async fn hypers(input: &[u8]) -> Verdict<String> {
     let (ended, ()) = tokio::join!(connection, drive);
     let refused = body_error
         .take()
-        .or(ended.err().map(|error| error.to_string()));
+        .or_else(|| ended.err().map(|error| error.to_string()));
     Verdict {
         seen: seen.take(),
         refused,
@@ -237,7 +237,7 @@ fn compare(input: &[u8]) -> Agreement {
         .unwrap();
     let (ours, theirs) = (ours(input), runtime.block_on(hypers(input)));
     let summary = format!("{shown:?}\nours: {ours:?}\nhyper: {theirs:?}");
-    for (ours, theirs) in ours.seen.into_iter().zip(theirs.seen.into_iter()) {
+    for (ours, theirs) in ours.seen.into_iter().zip(theirs.seen) {
         assert_eq!(comparable(ours), comparable(theirs), "{summary}");
     }
     match (ours.refused, theirs.refused) {
