@@ -118,6 +118,7 @@ impl<H: HttpHandler> Service<Accepted> for HttpServer<H> {
         };
         let chosen_http2 = negotiated == Some(b"h2".as_slice());
         let mut info = ConnectionInfo::new(peer, local, scheme);
+        info.generation = handle.generation();
         info.server_name = io.server_name().map(Into::into);
         let info = Rc::new(info);
 

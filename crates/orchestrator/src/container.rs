@@ -1,6 +1,6 @@
 //! One site on one worker: what serves, what is staged, what is leaving.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +18,18 @@ use crate::command::{CommandError, GenerationCount, Order, Origin};
 use crate::factory::{Chain, ChainFactory};
 use crate::site::{Generation, Phase, SiteName};
 
+/// How long connections that idle at the drain deadline may take to close in order.
+pub const HURRY_GRACE: Duration = Duration::from_millis(250);
+
+/// When those connections of a leaving generation go that idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Idlers {
+    /// With the answer to their next request, so that no request crosses a close.
+    Stay,
+    /// At once: nobody listens any more where they came in.
+    Leave,
+}
+
 /// A chain with the connections it serves.
 pub(crate) struct Deployed<S> {
     generation: Generation,
@@ -34,6 +46,18 @@ impl<S> Deployed<S> {
 
     pub(crate) fn connections(&self) -> &Connections {
         &self.connections
+    }
+}
+
+impl<S> Deployed<S> {
+    /// Waits until nobody is left; false when the drain deadline came first.
+    async fn leaves_in_time(&self) -> bool {
+        if timeout(self.drain, self.connections.idle()).await.is_ok() {
+            return true;
+        }
+        // Who idles has waited for a request in vain, and need not be cut off for it.
+        self.connections.hurry();
+        timeout(HURRY_GRACE, self.connections.idle()).await.is_ok()
     }
 }
 
@@ -144,13 +168,17 @@ struct Leaving {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Departures {
     list: Rc<RefCell<Vec<Leaving>>>,
+    dropped: Rc<Cell<usize>>,
 }
 
 impl Departures {
     /// Asks the generation's connections to leave, and drops them when its time is over.
-    fn see_off<S: 'static>(&self, site: &SiteName, old: Rc<Deployed<S>>) {
+    fn see_off<S: 'static>(&self, site: &SiteName, old: Rc<Deployed<S>>, idlers: Idlers) {
         let connections = old.connections.clone();
-        connections.drain();
+        match idlers {
+            Idlers::Stay => connections.drain(),
+            Idlers::Leave => connections.hurry(),
+        }
         if connections.count() == 0 {
             return;
         }
@@ -162,11 +190,11 @@ impl Departures {
         let departures = self.clone();
         let site = site.clone();
         spawn_local(async move {
-            if timeout(old.drain, old.connections.idle()).await.is_err() {
+            if !old.leaves_in_time().await {
                 let left = old.connections.count();
                 let generation = old.generation;
                 tracing::warn!(%site, %generation, left, "connections dropped at the drain deadline");
-                old.connections.abort_all();
+                departures.drop_all(&old.connections);
                 old.connections.idle().await;
             }
             // Empty by now, and so is any other that no longer counts.
@@ -200,16 +228,28 @@ impl Departures {
         }
     }
 
-    /// Drops whoever is left; how many those were.
-    pub(crate) fn abort_all(&self) -> usize {
-        let left = self.connections();
-        left.iter()
-            .map(|connections| {
-                let count = connections.count();
-                connections.abort_all();
-                count
-            })
-            .sum()
+    /// Asks those who idle to leave at once, whatever their generation.
+    pub(crate) fn hurry_all(&self) {
+        for connections in self.connections() {
+            connections.hurry();
+        }
+    }
+
+    /// Drops whoever is left.
+    pub(crate) fn abort_all(&self) {
+        for connections in self.connections() {
+            self.drop_all(&connections);
+        }
+    }
+
+    /// How many connections were dropped because they did not leave in time.
+    pub(crate) fn dropped(&self) -> usize {
+        self.dropped.get()
+    }
+
+    fn drop_all(&self, connections: &Connections) {
+        self.dropped.set(self.dropped.get() + connections.count());
+        connections.abort_all();
     }
 }
 
@@ -293,7 +333,7 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
             deployed: Deployed {
                 generation: order.generation,
                 chain: Rc::new(chain),
-                connections: Connections::new(),
+                connections: Connections::of_generation(order.generation.0),
                 admission: order.listeners.admission(),
                 drain: order.listeners.drain(),
             },
@@ -326,7 +366,7 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
             .partition(|running| staged.addresses.contains(&running.socket()));
         live.loops = kept;
         live.loops.extend(start(staged.listeners, &live.slot));
-        self.departures.see_off(&self.site, old);
+        self.departures.see_off(&self.site, old, Idlers::Stay);
         closing
     }
 
@@ -337,11 +377,11 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
         let old = slot.replace(Deployed {
             generation: current.generation,
             chain: Rc::clone(&current.chain),
-            connections: Connections::new(),
+            connections: Connections::of_generation(current.generation.0),
             admission: current.admission.clone(),
             drain: current.drain,
         });
-        self.departures.see_off(&self.site, old);
+        self.departures.see_off(&self.site, old, Idlers::Stay);
         Ok(())
     }
 
@@ -351,7 +391,8 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
             return;
         };
         AcceptLoop::close_all(live.loops).await;
-        self.departures.see_off(&self.site, live.slot.current());
+        let last = live.slot.current();
+        self.departures.see_off(&self.site, last, Idlers::Leave);
     }
 }
 

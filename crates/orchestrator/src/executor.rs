@@ -326,10 +326,12 @@ impl<S: Chain> ServiceExecutor<S> {
         drain: Duration,
         receiver: &mut Receiver<ServiceCommandTask<F>>,
     ) -> usize {
+        let departures = self.departures.clone();
+        let dropped_before = departures.dropped();
         for (_, container) in self.sites.drain() {
             container.retire().await;
         }
-        let departures = self.departures.clone();
+        departures.hurry_all();
         let answering = async {
             while let Some(task) = receiver.receive().await {
                 // Whoever asks for anything else sees that the worker is gone.
@@ -345,6 +347,7 @@ impl<S: Chain> ServiceExecutor<S> {
             _ = drained => {}
             () = answering => {}
         }
-        self.departures.abort_all()
+        departures.abort_all();
+        departures.dropped() - dropped_before
     }
 }

@@ -24,7 +24,7 @@ mod outcome;
 mod site;
 
 pub use command::{CommandError, ServiceCommand, ServiceCommandTask};
-pub use container::{ServiceDeploymentContainer, ServiceSlot};
+pub use container::{HURRY_GRACE, ServiceDeploymentContainer, ServiceSlot};
 pub use control::{
     Applied, ApplyError, Change, DEFAULT_COMMAND_TIMEOUT, RESPAWN_PAUSE_FIRST,
     RESPAWN_PAUSE_LONGEST, RuntimeConfig, SHUTDOWN_GRACE, ShutdownReport, WorkerJoin,

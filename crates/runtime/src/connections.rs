@@ -67,6 +67,7 @@ impl Slot {
 }
 
 struct Group {
+    generation: u64,
     slots: RefCell<Slab<Slot>>,
     /// Keys and times of idle connections, longest idle last, as of the last search.
     candidates: RefCell<Vec<(usize, Tick)>>,
@@ -98,10 +99,16 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// A group without connections.
+    /// A group without connections, of no generation in particular: 0.
     pub fn new() -> Self {
+        Self::of_generation(0)
+    }
+
+    /// A group without connections whose members know that they are served by `generation`.
+    pub fn of_generation(generation: u64) -> Self {
         Self {
             group: Rc::new(Group {
+                generation,
                 slots: RefCell::default(),
                 candidates: RefCell::default(),
                 draining: Cell::new(false),
@@ -280,6 +287,11 @@ impl fmt::Debug for ConnectionHandle {
 }
 
 impl ConnectionHandle {
+    /// The deployed generation that serves this connection.
+    pub fn generation(&self) -> u64 {
+        self.group.generation
+    }
+
     /// Whether this connection has been asked to leave.
     pub fn is_draining(&self) -> bool {
         self.group.draining.get()
