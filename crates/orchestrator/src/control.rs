@@ -76,6 +76,7 @@ impl<F: ChainFactory, LF> fmt::Debug for WorkerManager<F, LF> {
 
 struct Shared<F> {
     config: RuntimeConfig,
+    command_timeout: Mutex<Duration>,
     workers: usize,
     lifespan: Lifespan,
     generation: AtomicU64,
@@ -89,6 +90,15 @@ impl<F> Shared<F> {
     fn table(&self) -> MutexGuard<'_, Table<F>> {
         // Every change is a single assignment, so a poisoned table is still a whole one.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command_timeout_slot(&self) -> MutexGuard<'_, Duration> {
+        let slot = self.command_timeout.lock();
+        slot.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command_timeout(&self) -> Duration {
+        *self.command_timeout_slot()
     }
 
     fn next_generation(&self) -> Generation {
@@ -129,6 +139,7 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
         Self {
             shared: Arc::new(Shared {
                 config,
+                command_timeout: Mutex::new(config.command_timeout),
                 workers,
                 lifespan: Lifespan::new(),
                 generation: AtomicU64::new(0),
@@ -139,9 +150,14 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
         }
     }
 
-    /// How the workers are run.
+    /// How the workers were started.
     pub fn config(&self) -> &RuntimeConfig {
         &self.shared.config
+    }
+
+    /// Gives the workers another time to answer, from the next command on.
+    pub fn set_command_timeout(&self, timeout: Duration) {
+        *self.shared.command_timeout_slot() = timeout;
     }
 
     /// Starts the workers. Tasks on the calling tokio runtime watch over them: a worker whose

@@ -71,7 +71,7 @@ struct Ordered {
 
 impl<F: ChainFactory> Shared<F> {
     pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.config.command_timeout
+        Instant::now() + self.command_timeout()
     }
 
     /// Waits for one answer, no longer than until the deadline or the shutdown.
@@ -86,7 +86,7 @@ impl<F: ChainFactory> Shared<F> {
             answer = timeout_at(deadline, &mut answer) => match answer {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(_)) => Err(CommandError::WorkerGone),
-                Err(_) => Err(CommandError::TimedOut(self.config.command_timeout)),
+                Err(_) => Err(CommandError::TimedOut(self.command_timeout())),
             },
             () = asked.gone.cancelled() => {
                 // It may have answered as its last act.
@@ -108,7 +108,7 @@ impl<F: ChainFactory> Shared<F> {
         let made = catch(listeners.make_via_ref(predecessor.as_ref()));
         let set = timeout_at(deadline, made)
             .await
-            .map_err(|_| CommandError::TimedOut(self.config.command_timeout))?
+            .map_err(|_| CommandError::TimedOut(self.command_timeout()))?
             .map_err(|report| CommandError::Listen(format!("making the listeners {report}")))?
             .map_err(|error| CommandError::Listen(format!("{error:#}")))?;
         set.spread(self.workers)

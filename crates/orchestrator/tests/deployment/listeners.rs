@@ -153,15 +153,13 @@ async fn a_full_site_makes_room_by_sending_the_longest_idle_away() {
     apply(&manager, vec![deploy("web", echo("one"), listeners)]).await;
     let address = address(&manager, "web").await;
     // One worker alone may have all places, so that the other finds nobody to send away.
-    let mut served = 0;
     let mut clients = Vec::new();
-    while served < 20 {
-        if let Ok(client) = Client::try_connect(address).await {
-            served += 1;
-            clients.push(client);
-        }
+    eventually("twenty were served, four at a time", async || {
+        clients.extend(Client::try_connect(address).await);
         assert!(site(&manager, "web").await.open() <= 4);
-    }
+        clients.len() == 20
+    })
+    .await;
     let last = clients.last_mut().unwrap();
     assert_eq!(last.say("still here").await.unwrap(), "still here");
     finish(manager).await;

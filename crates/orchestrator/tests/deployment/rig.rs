@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub(crate) struct EchoFactory {
     /// Whether the chain ignores that it is asked to leave.
     pub(crate) is_stubborn: bool,
     pub(crate) bomb: Option<Bomb>,
+    /// How many chains were begun to be made.
+    pub(crate) begun: Arc<AtomicUsize>,
 }
 
 pub(crate) fn echo(name: &'static str) -> EchoFactory {
@@ -94,6 +96,7 @@ impl AsyncMakeService for EchoFactory {
     type Error = io::Error;
 
     async fn make_via_ref(&self, old: Option<&Echo>) -> io::Result<Echo> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         match &self.mischief {
             Some((worker, mischief)) if current() == Some(*worker) => match mischief {
                 Mischief::Fail => return Err(io::Error::other("bad key file")),

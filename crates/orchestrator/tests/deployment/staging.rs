@@ -91,16 +91,27 @@ async fn a_worker_that_does_not_answer_rejects_and_is_free_afterwards() {
 #[tokio::test]
 async fn a_transaction_that_is_dropped_leaves_nothing_staged() {
     let manager = manager();
-    let taken = listen(&["127.0.0.1:0"]);
-    apply(&manager, vec![deploy("web", echo("one"), taken)]).await;
+    apply(&manager, vec![deploy("web", echo("one"), any_port())]).await;
+    let free = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    let new = echo("new").with(SECOND, Mischief::Hang);
+    let begun = std::sync::Arc::clone(&new.begun);
     let hanging = manager.apply(vec![
         deploy("web", echo("two"), any_port()),
-        deploy("new", echo("new").with(SECOND, Mischief::Hang), any_port()),
+        deploy("new", new, listen(&[&free.to_string()])),
     ]);
     tokio::select! {
         _ = hanging => panic!("the worker hangs"),
-        () = eventually("staged on the way", async || true) => {}
+        () = eventually("both workers are at it", async || {
+            begun.load(std::sync::atomic::Ordering::SeqCst) == 2
+        }) => {}
     }
+    eventually("the new address is closed again", async || {
+        is_refused(free).await
+    })
+    .await;
     apply(&manager, vec![deploy("web", echo("three"), any_port())]).await;
     let address = address(&manager, "web").await;
     assert_eq!(greeting(address).await, "three after one");

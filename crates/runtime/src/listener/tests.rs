@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -147,6 +148,26 @@ fn a_closed_address_is_emptied_first_and_a_kept_one_is_left_to_others() {
 }
 
 #[test]
+fn who_has_emptied_its_queue_gets_no_more_while_others_still_empty_theirs() {
+    local::block_on(async {
+        let set = listen("127.0.0.1:0").make().unwrap();
+        set.spread(2).unwrap();
+        let address = tcp(&set);
+        let mut first = only(set.for_worker(FIRST));
+        let mut second = only(set.for_worker(SECOND));
+        drop(set);
+        first.close();
+        assert!(first.accept().await.is_none());
+        drop(first);
+        let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(address)).collect();
+        second.close();
+        for _ in &clients {
+            accepted(&mut second).await;
+        }
+    });
+}
+
+#[test]
 fn an_address_passes_from_one_site_to_another_without_closing() {
     let (old, unrelated) = (listen("127.0.0.1:0"), listen("127.0.0.1:0"));
     let (old, unrelated) = (old.make().unwrap(), unrelated.make().unwrap());
@@ -225,6 +246,9 @@ fn connections_go_to_the_worker_with_notably_fewer() {
             held.push(accepted(&mut first).await);
         }
         let mut second = only(set.for_worker(SECOND));
+        // It serves its mailbox from its first turn on.
+        let idle = futures_util::poll!(pin!(second.accept()));
+        assert!(idle.is_pending());
         let mut gained = Vec::new();
         connect(LATER);
         while gained.len() < LATER {
