@@ -362,3 +362,16 @@ fn an_end_of_input_inside_chunks_is_no_end_of_body() {
         );
     }
 }
+
+#[test]
+fn a_refused_body_stays_refused_whatever_follows() {
+    let mut decoder = BodyDecoder::new(BodyLength::Chunked, &Limits::default());
+    let mut buffer = BytesMut::from("0\r\nX : a\r\n\r\n");
+    for _ in 0..2 {
+        let found = decoder.decode(&mut buffer);
+        assert_eq!(found.unwrap_err(), ParseError::HeaderName);
+        buffer.extend_from_slice(b"0\r\n\r\n");
+    }
+    assert_eq!(decoder.finish().unwrap_err(), ParseError::HeaderName);
+    assert!(!decoder.is_complete());
+}

@@ -100,6 +100,12 @@ fn one_empty_line_before_a_request_is_skipped_two_are_refused() {
         ParseError::EmptyRequestLine,
     );
     refused("\n".to_owned() + &get("/"), ParseError::BareLineFeed);
+    let mut buffer = BytesMut::from(("\r\n".to_owned() + &get("/")).repeat(2).as_str());
+    let mut parser = RequestParser::new();
+    for _ in 0..2 {
+        let head = parser.parse(&mut buffer, &Limits::default());
+        assert!(head.unwrap().is_some(), "one before each request");
+    }
     let mut buffer = BytesMut::from("\r\n");
     assert!(matches!(
         RequestParser::new().parse(&mut buffer, &Limits::default()),
@@ -287,4 +293,23 @@ fn a_very_large_map_is_not_kept() {
         .unwrap();
     assert!(head.parts.headers.capacity() < 256);
     assert_eq!(head.parts.headers.len(), 1);
+}
+
+#[test]
+fn a_refused_request_stays_refused_whatever_follows() {
+    let smuggled = post("X : a") + &get("/smuggled");
+    let mut buffer = BytesMut::from(smuggled.as_str());
+    let mut parser = RequestParser::new();
+    for _ in 0..2 {
+        let found = parser.parse(&mut buffer, &Limits::default());
+        assert_eq!(found.unwrap_err(), ParseError::HeaderName);
+    }
+}
+
+#[test]
+fn a_recycled_map_can_be_taken_away() {
+    let mut parser = RequestParser::new();
+    parser.recycle(HeaderMap::with_capacity(8));
+    assert!(parser.take_recycled().capacity() >= 8);
+    assert_eq!(parser.take_recycled().capacity(), 0);
 }

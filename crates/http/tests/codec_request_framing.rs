@@ -49,6 +49,8 @@ fn content_length_is_one_plain_number() {
     for value in [
         "",
         "+5",
+        "5:",
+        "/5",
         "-5",
         "5,5",
         "5, 5",

@@ -80,6 +80,7 @@ fn host_syntax_is_checked() {
         "user:pw@a",
         "a:b",
         "a:65536",
+        "a:000080",
         "a:-1",
         "a:80:80",
         ":80",

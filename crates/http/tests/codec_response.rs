@@ -247,3 +247,13 @@ fn other_hosts_in_a_response_are_its_own_business() {
     );
     assert_eq!(head.parts.headers.get_all("host").iter().count(), 2);
 }
+
+#[test]
+fn a_refused_response_stays_refused_whatever_follows() {
+    let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\nX : a\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+    let mut parser = ResponseParser::new();
+    for _ in 0..2 {
+        let found = parser.parse(&mut buffer, &Method::GET, &Limits::default());
+        assert_eq!(found.unwrap_err(), ParseError::HeaderName);
+    }
+}

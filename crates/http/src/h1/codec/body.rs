@@ -22,6 +22,22 @@ pub enum BodyEvent {
 }
 
 /// Decodes one body.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tidegate_http::h1::codec::{BodyDecoder, BodyEvent, BodyLength, Limits, ParseError};
+///
+/// let mut decoder = BodyDecoder::new(BodyLength::Chunked, &Limits::default());
+/// let mut buffer = BytesMut::from("2\r\nhi\r\n0\r\n\r\nGET / HT");
+/// let mut body = Vec::new();
+/// while let BodyEvent::Data(data) = decoder.decode(&mut buffer)? {
+///     body.extend_from_slice(&data);
+/// }
+/// assert!(decoder.is_complete());
+/// assert_eq!(body, b"hi");
+/// assert_eq!(buffer, "GET / HT");
+/// # Ok::<(), ParseError>(())
+/// ```
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
@@ -42,6 +58,7 @@ enum State {
     UntilClose,
     Tunnel,
     Complete,
+    Refused(ParseError),
 }
 
 impl BodyDecoder {
@@ -71,11 +88,20 @@ impl BodyDecoder {
     /// # Errors
     ///
     /// Broken chunk framing or a limit exceeded, as soon as the bytes show it.
-    /// Neither decoder nor buffer can be used afterwards.
+    /// Every further call gives the same error.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<BodyEvent, ParseError> {
+        let event = self.next_event(buffer);
+        if let Err(error) = event {
+            self.state = State::Refused(error);
+        }
+        event
+    }
+
+    fn next_event(&mut self, buffer: &mut BytesMut) -> Result<BodyEvent, ParseError> {
         loop {
             match &mut self.state {
                 State::Complete => return Ok(BodyEvent::End),
+                State::Refused(error) => return Err(*error),
                 _ if buffer.is_empty() => return Ok(BodyEvent::NeedInput),
                 State::Tunnel => return Ok(BodyEvent::Data(buffer.split().freeze())),
                 State::UntilClose => {
@@ -129,13 +155,15 @@ impl BodyDecoder {
     ///
     /// # Errors
     ///
-    /// [`ParseError::Truncated`] when the body was not complete.
+    /// [`ParseError::Truncated`] when the body was not complete, and again what
+    /// [`decode`](Self::decode) refused it for.
     pub fn finish(&mut self) -> Result<BodyEvent, ParseError> {
         match self.state {
             State::Complete | State::UntilClose | State::Tunnel => {
                 self.state = State::Complete;
                 Ok(BodyEvent::End)
             }
+            State::Refused(error) => Err(error),
             _ => Err(ParseError::Truncated),
         }
     }

@@ -13,6 +13,20 @@ use super::trailers::{self, TrailerRule};
 use super::{EncodeError, EncodedBody};
 
 /// Keeps one body to what its head announced.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tidegate_http::h1::codec::{BodyEncoder, EncodeError, EncodedBody};
+///
+/// let mut head = BytesMut::from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+/// let data = "hello";
+/// let mut encoder = BodyEncoder::new(EncodedBody::Chunked);
+/// let suffix = encoder.last_data(&mut head, data.len())?;
+/// // One vectored write: [head and chunk size, data, suffix].
+/// assert!(head.ends_with(b"\r\n\r\n5\r\n"));
+/// assert_eq!(suffix, b"\r\n0\r\n\r\n");
+/// # Ok::<(), EncodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyEncoder {
     state: State,

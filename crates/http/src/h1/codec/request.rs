@@ -32,11 +32,29 @@ pub struct RequestHead {
 }
 
 /// Parses request heads, one after another, from one connection's input.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use tidegate_http::h1::codec::{BodyLength, Limits, ParseError, RequestParser};
+///
+/// let mut parser = RequestParser::new();
+/// let mut buffer = BytesMut::from("POST /a HTTP/1.1\r\nHost: b\r\nContent-Len");
+/// assert!(parser.parse(&mut buffer, &Limits::default())?.is_none());
+/// buffer.extend_from_slice(b"gth: 2\r\n\r\nhi");
+/// if let Some(head) = parser.parse(&mut buffer, &Limits::default())? {
+///     assert_eq!(head.parts.uri, "/a");
+///     assert_eq!(head.body, BodyLength::Fixed(2));
+///     parser.recycle(head.parts.headers);
+/// }
+/// assert_eq!(buffer, "hi");
+/// # Ok::<(), ParseError>(())
+/// ```
 #[derive(Debug)]
 pub struct RequestParser {
     scanner: BlockScanner,
     leading: LeadingLine,
     spare: HeaderMap,
+    refused: Option<ParseError>,
 }
 
 /// RFC 9112 section 2.2: one empty line before a request line is ignored.
@@ -54,6 +72,7 @@ impl RequestParser {
             scanner: BlockScanner::head(),
             leading: LeadingLine::Allowed,
             spare: HeaderMap::new(),
+            refused: None,
         }
     }
 
@@ -63,14 +82,33 @@ impl RequestParser {
         self.spare = fields::recycled(headers);
     }
 
+    /// Takes the recycled map away again, for a connection that goes idle.
+    #[must_use]
+    pub fn take_recycled(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
+    }
+
     /// Takes one head off the front of `buffer`, or `None` while its end has
     /// not arrived. Between two calls bytes may only be added to `buffer`.
     ///
     /// # Errors
     ///
     /// Any rule of RFC 9112 broken or limit exceeded, as soon as the bytes
-    /// show it. Neither parser nor buffer can be used afterwards.
+    /// show it. Every further call gives the same error.
     pub fn parse(
+        &mut self,
+        buffer: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<RequestHead>, ParseError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        let parsed = self.next_head(buffer, limits);
+        self.refused = parsed.as_ref().err().copied();
+        parsed
+    }
+
+    fn next_head(
         &mut self,
         buffer: &mut BytesMut,
         limits: &Limits,

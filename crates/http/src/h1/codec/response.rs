@@ -34,10 +34,24 @@ impl ResponseHead {
 
 /// Parses response heads, one after another, from one connection's input.
 /// Informational responses are heads of their own.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use http::Method;
+/// use tidegate_http::h1::codec::{BodyLength, Limits, ParseError, ResponseParser};
+///
+/// let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+/// let mut parser = ResponseParser::new();
+/// let head = parser.parse(&mut buffer, &Method::GET, &Limits::default())?;
+/// assert_eq!(head.map(|head| head.body), Some(BodyLength::Fixed(2)));
+/// assert_eq!(buffer, "hi");
+/// # Ok::<(), ParseError>(())
+/// ```
 #[derive(Debug)]
 pub struct ResponseParser {
     scanner: BlockScanner,
     spare: HeaderMap,
+    refused: Option<ParseError>,
 }
 
 impl ResponseParser {
@@ -47,6 +61,7 @@ impl ResponseParser {
         Self {
             scanner: BlockScanner::head(),
             spare: HeaderMap::new(),
+            refused: None,
         }
     }
 
@@ -56,6 +71,12 @@ impl ResponseParser {
         self.spare = fields::recycled(headers);
     }
 
+    /// Takes the recycled map away again, for a connection that goes idle.
+    #[must_use]
+    pub fn take_recycled(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
+    }
+
     /// Takes one head off the front of `buffer`, or `None` while its end has
     /// not arrived. `request` is the method this answers: it decides whether
     /// there is a body. Between two calls bytes may only be added to `buffer`.
@@ -63,8 +84,22 @@ impl ResponseParser {
     /// # Errors
     ///
     /// Any rule of RFC 9112 broken or limit exceeded, as soon as the bytes
-    /// show it. Neither parser nor buffer can be used afterwards.
+    /// show it. Every further call gives the same error.
     pub fn parse(
+        &mut self,
+        buffer: &mut BytesMut,
+        request: &Method,
+        limits: &Limits,
+    ) -> Result<Option<ResponseHead>, ParseError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        let parsed = self.next_head(buffer, request, limits);
+        self.refused = parsed.as_ref().err().copied();
+        parsed
+    }
+
+    fn next_head(
         &mut self,
         buffer: &mut BytesMut,
         request: &Method,
