@@ -4,7 +4,8 @@ use tidegate_runtime::cancel::CancelToken;
 use tidegate_runtime::listener::{Listener, Pass, SocketId};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
-use crate::container::{Deployed, ServiceSlot};
+use crate::container::ServiceSlot;
+use crate::deployed::Deployed;
 use crate::factory::Chain;
 
 /// How many turns of the worker a newcomer waits for an evicted connection to leave.
@@ -72,11 +73,11 @@ async fn serve<S: Chain>(mut listener: Listener, slot: ServiceSlot<S>, stop: Can
 
 /// A place for a newcomer, if need be that of the connection that has been idle for longest.
 async fn enter<S: Chain>(deployed: &Deployed<S>) -> Option<Pass> {
-    let admission = deployed.admission();
+    let admission = &deployed.admission;
     if let Some(pass) = admission.enter() {
         return Some(pass);
     }
-    if !deployed.connections().evict_oldest_idle() {
+    if !deployed.connections.evict_oldest_idle() {
         return None;
     }
     for _ in 0..EVICTION_TURNS_MAX {

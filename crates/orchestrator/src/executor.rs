@@ -16,7 +16,8 @@ use crate::command::{
     CommandError, GenerationCount, Job, Order, Origin, Progress, ServiceCommand,
     ServiceCommandTask, SiteError,
 };
-use crate::container::{Departures, ServiceDeploymentContainer, ServiceSlot};
+use crate::container::{ServiceDeploymentContainer, ServiceSlot};
+use crate::deployed::Departures;
 use crate::factory::{Chain, ChainFactory};
 use crate::site::{Generation, SiteName};
 

@@ -18,19 +18,21 @@ mod accept_loop;
 mod command;
 mod container;
 mod control;
+mod deployed;
 mod executor;
 mod factory;
 mod outcome;
 mod site;
 
 pub use command::{CommandError, ServiceCommand, ServiceCommandTask};
-pub use container::{HURRY_GRACE, ServiceDeploymentContainer, ServiceSlot};
+pub use container::{ServiceDeploymentContainer, ServiceSlot};
 pub use control::{
     Applied, ApplyError, Change, DEFAULT_COMMAND_TIMEOUT, RESPAWN_PAUSE_FIRST,
     RESPAWN_PAUSE_LONGEST, RuntimeConfig, SHUTDOWN_GRACE, ShutdownReport, WorkerJoin,
     WorkerManager,
 };
 pub use control::{ConnectionCount, SiteStatus, Status, WorkerStatus};
+pub use deployed::HURRY_GRACE;
 pub use executor::ServiceExecutor;
 pub use factory::{Chain, ChainFactory, ListenerFactory};
 pub use outcome::{ResultGroup, WorkerError, WorkerOutcome};
