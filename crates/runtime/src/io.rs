@@ -148,6 +148,21 @@ impl Io {
         }
     }
 
+    /// Lets the peer see, when the stream is dropped, that it broke off: a plain
+    /// end of the stream could be taken for the end of what was sent.
+    ///
+    /// A Unix socket has no such sign; its peer sees the end.
+    pub fn break_off(&self) {
+        let socket = match &self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        if let Socket::Tcp(stream) = socket {
+            // Fails only on a socket that is gone, and that says the same.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
     /// The TLS session, if this stream has one.
     pub fn tls(&self) -> Option<&rustls::CommonState> {
         match &self.stream {

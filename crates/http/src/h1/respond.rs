@@ -124,7 +124,12 @@ pub(crate) async fn send(
         encoder: BodyEncoder::new(framing),
         pulls: !matches!(framing, EncodedBody::Tunnel | EncodedBody::Unsent(_)),
     };
-    poll_fn(|cx| sending.poll(wire, cx, answer.write_timeout)).await?;
+    let sent = poll_fn(|cx| sending.poll(wire, cx, answer.write_timeout)).await;
+    if sent.is_err() && framing == EncodedBody::UntilClose {
+        // An orderly end is all this client could tell a whole response by.
+        wire.borrow().io.break_off();
+    }
+    sent?;
     let lead = std::mem::take(&mut wire.borrow_mut().outbox.lead);
     buffer::give(lead, BufferSize::Head);
     let upgrade = match framing {
