@@ -1,0 +1,6 @@
+//! The whole request path: the real binary, real sockets, and peers on both sides
+//! of it that misbehave as told.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faults_upstream;
+mod harness;
