@@ -11,9 +11,10 @@ mod upstreams;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
-use tidegate_gateway::access_log::{AccessLog, LogLimits, LogTarget, OpenError};
+use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, OpenError};
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_orchestrator::{Change, SiteName};
@@ -26,6 +27,9 @@ use tidegate_runtime::tls::{
 pub use self::chain::SiteChain;
 use crate::settings::{self, Server, Settings};
 
+/// How long the process may take to write the rest of the access log before it ends.
+pub const LOG_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Why settings that are right in themselves cannot be put to work.
 #[derive(Debug, Error)]
 pub enum AssembleError {
@@ -35,7 +39,7 @@ pub enum AssembleError {
         /// The section of the file, as `servers.web`.
         section: String,
         /// What is wrong.
-        source: TlsConfigError,
+        source: Box<TlsConfigError>,
     },
     /// Routes that cannot stand beside each other.
     #[error("servers.{server}: {conflict}")]
@@ -53,22 +57,28 @@ pub enum AssembleError {
 /// A change for the workers, as this program makes them.
 pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 
+/// What the sites of one configuration share.
+pub struct Common {
+    /// Where they find names.
+    pub resolver: ResolverHandle,
+    /// Where they note requests.
+    pub access_log: Option<Arc<AccessLog>>,
+}
+
 /// What outlives every configuration, and is built into each.
 pub struct Assembler {
-    resolver: ResolverHandle,
     tickets: TicketKeys,
     access_log: Option<(settings::AccessLog, Arc<AccessLog>)>,
 }
 
 impl Assembler {
-    /// An assembler whose sites find names through `resolver`.
+    /// An assembler with ticket keys of its own.
     ///
     /// # Errors
     ///
     /// The system gives no randomness for ticket keys.
-    pub fn new(resolver: ResolverHandle) -> Result<Self, TlsConfigError> {
+    pub fn new() -> Result<Self, TlsConfigError> {
         Ok(Self {
-            resolver,
             tickets: TicketKeys::generate()?,
             access_log: None,
         })
@@ -83,11 +93,11 @@ impl Assembler {
         &self,
         settings: &Settings,
         server: &Server,
-        log: Option<&Arc<AccessLog>>,
+        common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
-        let upstreams = upstreams::specs(settings, server, &self.resolver)?;
-        let log = log_mode(settings, server, log);
+        let upstreams = upstreams::specs(settings, server, &common.resolver)?;
+        let log = log_mode(settings, server, common.access_log.as_ref());
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
             chain: chain::site(server, upstreams, tls, log)?,
@@ -123,19 +133,27 @@ impl Assembler {
         self.access_log = settings.access_log.clone().zip(log);
     }
 
-    /// Where sites find names.
-    pub fn resolver(&self) -> &ResolverHandle {
-        &self.resolver
-    }
-
-    /// Sites assembled from now on find names through `resolver`.
-    pub fn set_resolver(&mut self, resolver: ResolverHandle) {
-        self.resolver = resolver;
-    }
-
     /// The access log in use.
     pub fn current_access_log(&self) -> Option<&Arc<AccessLog>> {
         self.access_log.as_ref().map(|(_, log)| log)
+    }
+
+    /// Writes the lines of the access log that the workers have handed over. Waits for
+    /// a writer that is stuck no longer than [`LOG_CLOSE_TIMEOUT`].
+    ///
+    /// # Errors
+    ///
+    /// Lines are lost.
+    pub fn close_access_log(&mut self) -> Result<(), CloseError> {
+        // Only what is deployed has a share in it, and that has senders.
+        let log = self
+            .access_log
+            .take()
+            .and_then(|(_, log)| Arc::into_inner(log));
+        match log {
+            Some(log) => log.close(LOG_CLOSE_TIMEOUT).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn tls(&self, server: &Server) -> Result<TlsMode, AssembleError> {
@@ -144,7 +162,7 @@ impl Assembler {
         };
         let located = |source| AssembleError::Tls {
             section: format!("servers.{}.tls", server.name),
-            source,
+            source: Box::new(source),
         };
         let certificates = tls
             .certificates

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use thiserror::Error;
-use tidegate_gateway::resolve::{Resolver, ResolverHandle, ResolverSettings, SystemLookup, resolver};
+use tidegate_gateway::access_log::CloseError;
+use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
 use tidegate_orchestrator::{
     ApplyError, Change, Generation, RuntimeConfig, ShutdownReport, SiteName, Status, WorkerManager,
 };
@@ -13,7 +14,7 @@ use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_runtime::tls::TlsConfigError;
 use tokio::task::AbortHandle;
 
-use crate::assemble::{AssembleError, Assembler, Files, SiteChain, SiteChange};
+use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
 use crate::settings::{self, EndpointAddress, Plan, Settings, plan};
 
 /// Why an update was refused; what was deployed before serves on.
@@ -48,11 +49,38 @@ pub struct Updated {
     pub plan: Plan,
 }
 
+/// The look-up of names with one set of time limits; it ends when this is dropped.
+struct Names {
+    resolver: ResolverHandle,
+    task: AbortHandle,
+}
+
+impl Names {
+    fn start(dns: &settings::Dns) -> Self {
+        let (handle, run) = resolver(ResolverSettings {
+            refresh: dns.refresh,
+            timeout: dns.timeout,
+            ..ResolverSettings::default()
+        });
+        let run = run.run(SystemLookup, std::future::pending());
+        Self {
+            resolver: handle,
+            task: tokio::task::spawn_local(run).abort_handle(),
+        }
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 /// The workers, what they serve, and the settings it was made from.
 pub struct Deployer {
     manager: WorkerManager<SiteChain, ListenerBuilder>,
     assembler: Assembler,
-    resolver: AbortHandle,
+    names: Names,
     settings: Settings,
     files: BTreeMap<String, Files>,
 }
@@ -71,10 +99,9 @@ impl Deployer {
             pin: settings.runtime.pin,
             command_timeout: settings.runtime.command_timeout,
         });
-        let (handle, resolver) = resolver(resolver_settings(&settings.dns));
         let mut deployer = Self {
-            assembler: Assembler::new(handle)?,
-            resolver: run_resolver(resolver),
+            assembler: Assembler::new()?,
+            names: Names::start(&settings.dns),
             settings: Settings {
                 servers: BTreeMap::new(),
                 ..settings.clone()
@@ -111,33 +138,32 @@ impl Deployer {
             .map(|(site, _)| site.clone())
             .collect();
         let plan = plan(&self.settings, &settings, &renewed);
+        let names = (settings.dns != self.settings.dns).then(|| Names::start(&settings.dns));
+        let common = Common {
+            resolver: names.as_ref().unwrap_or(&self.names).resolver.clone(),
+            access_log: self.assembler.access_log(&settings)?,
+        };
         if plan.is_empty() && changes.is_empty() {
-            self.settings = settings;
+            self.keep(settings, names, common);
             return Ok(Updated {
                 generation: None,
                 plan,
             });
         }
-        let resolver = self.renewed_resolver(&settings);
-        let log = self.assembler.access_log(&settings)?;
         for name in &plan.deploy {
             let server = &settings.servers[name];
-            changes.push(self.assembler.deploy(&settings, server, log.as_ref())?);
+            changes.push(self.assembler.deploy(&settings, server, &common)?);
         }
         changes.extend(plan.remove.iter().map(|name| Change::Remove {
             site: SiteName::from(name.as_str()),
         }));
-        self.await_names(&settings).await;
+        await_names(&settings, &common.resolver).await;
         let applied = self
             .manager
             .apply(changes)
             .await
             .map_err(|source| located(source, &settings))?;
-        if let Some(resolver) = resolver {
-            std::mem::replace(&mut self.resolver, resolver).abort();
-        }
-        self.assembler.keep_access_log(&settings, log);
-        self.settings = settings;
+        self.keep(settings, names, common);
         self.files = files;
         for worker in &applied.late {
             tracing::warn!(%worker, "the worker has not confirmed the update yet");
@@ -148,36 +174,22 @@ impl Deployer {
         })
     }
 
-    /// A resolver with other time limits, if the settings ask for one.
-    fn renewed_resolver(&mut self, settings: &Settings) -> Option<AbortHandle> {
-        if settings.dns == self.settings.dns {
-            return None;
+    /// From now on these are the settings in force.
+    fn keep(&mut self, settings: Settings, names: Option<Names>, common: Common) {
+        if let Some(names) = names {
+            self.names = names;
         }
-        let (handle, resolver) = resolver(resolver_settings(&settings.dns));
-        self.assembler.set_resolver(handle);
-        Some(run_resolver(resolver))
-    }
-
-    /// Gives every name the chance to be known before it is needed. A name that
-    /// is not found in time is no mistake of the settings: it is looked up on.
-    async fn await_names(&self, settings: &Settings) {
-        let resolver: &ResolverHandle = self.assembler.resolver();
-        let names: BTreeSet<(&str, u16)> = settings
-            .upstreams
-            .values()
-            .flat_map(|upstream| &upstream.endpoints)
-            .filter_map(|endpoint| match &endpoint.address {
-                EndpointAddress::Name { host, port } => Some((host.as_str(), *port)),
-                _ => None,
-            })
-            .collect();
-        let timeout: Duration = settings.dns.timeout;
-        let answers = names.into_iter().map(|(host, port)| async move {
-            if resolver.watch(host, port).ready(timeout).await.is_err() {
-                tracing::warn!(host, port, "the name is not resolved yet");
-            }
-        });
-        join_all(answers).await;
+        self.assembler.keep_access_log(&settings, common.access_log);
+        let command_timeout = settings.runtime.command_timeout;
+        self.manager.set_command_timeout(command_timeout);
+        self.settings = Settings {
+            // The rest of it stays as it was until the process starts again.
+            runtime: settings::Runtime {
+                command_timeout,
+                ..self.settings.runtime.clone()
+            },
+            ..settings
+        };
     }
 
     /// The settings in force.
@@ -206,16 +218,40 @@ impl Deployer {
             .await
     }
 
+    /// Writes what is left of the access log; after [`Deployer::shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// Lines are lost.
+    pub fn close_access_log(&mut self) -> Result<(), CloseError> {
+        self.assembler.close_access_log()
+    }
+
     /// Drops every connection. Cuts a [`Deployer::shutdown`] short.
     pub fn abort(&self) {
         self.manager.abort();
     }
 }
 
-impl Drop for Deployer {
-    fn drop(&mut self) {
-        self.resolver.abort();
-    }
+/// Gives every name the chance to be known before it is needed. A name that is not
+/// found in time is no mistake of the settings: it is looked up on.
+async fn await_names(settings: &Settings, resolver: &ResolverHandle) {
+    let names: BTreeSet<(&str, u16)> = settings
+        .upstreams
+        .values()
+        .flat_map(|upstream| &upstream.endpoints)
+        .filter_map(|endpoint| match &endpoint.address {
+            EndpointAddress::Name { host, port } => Some((host.as_str(), *port)),
+            _ => None,
+        })
+        .collect();
+    let timeout: Duration = settings.dns.timeout;
+    let answers = names.into_iter().map(|(host, port)| async move {
+        if resolver.watch(host, port).ready(timeout).await.is_err() {
+            tracing::warn!(host, port, "the name is not resolved yet");
+        }
+    });
+    join_all(answers).await;
 }
 
 fn files(settings: &Settings) -> BTreeMap<String, Files> {
@@ -234,17 +270,4 @@ fn located(source: ApplyError, settings: &Settings) -> UpdateError {
         _ => None,
     };
     UpdateError::Apply { source, place }
-}
-
-fn resolver_settings(dns: &settings::Dns) -> ResolverSettings {
-    ResolverSettings {
-        refresh: dns.refresh,
-        timeout: dns.timeout,
-        ..ResolverSettings::default()
-    }
-}
-
-fn run_resolver(resolver: Resolver) -> AbortHandle {
-    let run = resolver.run(SystemLookup, std::future::pending());
-    tokio::task::spawn_local(run).abort_handle()
 }

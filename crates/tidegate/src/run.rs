@@ -1,10 +1,13 @@
 //! `tidegate run`: starts, reloads on request, and stops in order.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use tidegate_orchestrator::{ShutdownReport, SiteName};
 use tidegate_runtime::clock;
+use tidegate_runtime::listener::ListenAddr;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
@@ -41,6 +44,7 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 
 struct Process {
     deployer: Deployer,
+    listening: Listening,
     config: Option<FileWatch>,
     signals: Signals,
     /// Held for its drop: it takes the demo's socket away.
@@ -83,10 +87,12 @@ async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
     let signals = Signals::install().map_err(|error| not_started(&error))?;
     let Some(path) = config else {
         let (demo, deployer) = Demo::start().await.map_err(|error| not_started(&error))?;
-        log_listeners(&deployer).await;
+        let mut listening = Listening::default();
+        listening.announce(&deployer).await;
         demo.introduce();
         return Ok(Process {
             deployer,
+            listening,
             config: None,
             signals,
             _demo: Some(demo),
@@ -100,9 +106,11 @@ async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
     let deployer = Deployer::start(settings, Vec::new())
         .await
         .map_err(|error| not_started(&error))?;
-    log_listeners(&deployer).await;
+    let mut listening = Listening::default();
+    listening.announce(&deployer).await;
     Ok(Process {
         deployer,
+        listening,
         config: Some(watch),
         signals,
         _demo: None,
@@ -114,11 +122,28 @@ fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(NOT_STARTED)
 }
 
-async fn log_listeners(deployer: &Deployer) {
-    for (site, status) in deployer.status().await.sites {
-        for address in &status.addresses {
-            tracing::info!(%site, %address, generation = ?status.generation, "listening");
+/// The addresses the log knows of, each with its site.
+#[derive(Default)]
+struct Listening(BTreeSet<(SiteName, ListenAddr)>);
+
+impl Listening {
+    /// Logs what has changed.
+    async fn announce(&mut self, deployer: &Deployer) {
+        let sites = deployer.status().await.sites;
+        let present: BTreeSet<_> = sites
+            .into_iter()
+            .flat_map(|(site, status)| {
+                let addresses = status.addresses.into_iter();
+                addresses.map(move |address| (site.clone(), address))
+            })
+            .collect();
+        for (site, address) in present.difference(&self.0) {
+            tracing::info!(%site, %address, "listening");
         }
+        for (site, address) in self.0.difference(&present) {
+            tracing::info!(%site, %address, "no longer listening");
+        }
+        self.0 = present;
     }
 }
 
@@ -175,38 +200,34 @@ impl Process {
             Ok(settings) => settings,
             Err(report) => {
                 let mistakes = report.errors.len();
-                tracing::error!(cause, mistakes, "reload rejected: the file is wrong; serving on");
+                tracing::error!(
+                    cause,
+                    mistakes,
+                    "reload rejected: the file is wrong; serving on"
+                );
                 print_report(&report);
                 return None;
             }
         };
-        tokio::select! {
-            outcome = update(&mut self.deployer, settings, cause, begun) => {
-                if let Err(error) = outcome {
-                    tracing::error!(cause, %error, "reload rejected; serving on");
-                }
-                None
+        let updating = async {
+            let updated = update(&mut self.deployer, settings, cause, begun).await;
+            match updated {
+                Ok(()) => self.listening.announce(&self.deployer).await,
+                Err(error) => tracing::error!(cause, %error, "reload rejected; serving on"),
             }
+        };
+        tokio::select! {
+            () = updating => None,
             signal = self.signals.stop() => Some(signal),
         }
     }
 
     async fn stop(&mut self, signal: &'static str) -> ExitCode {
         tracing::info!(signal, "stopping: no new connections, draining");
-        let (deployer, signals) = (&self.deployer, &mut self.signals);
-        let shutdown = deployer.shutdown();
-        tokio::pin!(shutdown);
-        let mut second = None;
-        let report = loop {
-            tokio::select! {
-                report = &mut shutdown => break report,
-                signal = signals.stop() => {
-                    tracing::warn!(signal, "stopping at once: connections are dropped");
-                    second = Some(signal);
-                    deployer.abort();
-                }
-            }
-        };
+        let (report, second) = self.shut_down().await;
+        if let Err(error) = self.deployer.close_access_log() {
+            tracing::warn!(%error, "the access log was not written to its end");
+        }
         let clean = second.is_none() && report.stuck.is_empty();
         let dropped = report.connections_dropped;
         for worker in &report.stuck {
@@ -217,6 +238,24 @@ impl Process {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(CUT_SHORT)
+        }
+    }
+
+    /// Drains; the signal that cut it short, if one did.
+    async fn shut_down(&mut self) -> (ShutdownReport, Option<&'static str>) {
+        let (deployer, signals) = (&self.deployer, &mut self.signals);
+        let shutdown = deployer.shutdown();
+        tokio::pin!(shutdown);
+        let mut second = None;
+        loop {
+            tokio::select! {
+                report = &mut shutdown => return (report, second),
+                signal = signals.stop() => {
+                    tracing::warn!(signal, "stopping at once: connections are dropped");
+                    second = Some(signal);
+                    deployer.abort();
+                }
+            }
         }
     }
 }
@@ -242,6 +281,10 @@ async fn update(
     Ok(())
 }
 
-fn names(sites: &std::collections::BTreeSet<String>) -> String {
-    sites.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+fn names(sites: &BTreeSet<String>) -> String {
+    sites
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -24,7 +24,7 @@ mod tests;
 mod tls;
 mod upstream;
 
-pub use address::{EndpointAddress, Network};
+pub use address::EndpointAddress;
 pub use limits::{Limits, Timeouts};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use tidegate_gateway::forward::{HeaderEdits, IpNetwork, PeerTrust, Trust};
+use tidegate_gateway::forward::{HeaderEdits, PeerTrust, Trust};
 use tidegate_gateway::logged::{LogMode, LoggedFactory};
 use tidegate_gateway::route::{RouteSpec, RouteTable};
 use tidegate_gateway::site::{
@@ -98,18 +98,9 @@ fn largest_body(server: &Server) -> u64 {
 }
 
 fn forwarded(settings: &settings::Forwarded) -> ForwardedSpec {
-    let networks = settings
-        .trust
-        .iter()
-        .filter_map(|network| {
-            format!("{}/{}", network.address(), network.prefix_bits())
-                .parse::<IpNetwork>()
-                .ok()
-        })
-        .collect();
     ForwardedSpec {
         trust: Trust {
-            networks,
+            networks: settings.trust.clone(),
             unix_peers: PeerTrust::Untrusted,
         },
         x_forwarded: if settings.x_forwarded {

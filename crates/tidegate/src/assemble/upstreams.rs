@@ -90,7 +90,7 @@ fn client<'a>(
     })
     .map_err(|source| AssembleError::Tls {
         section: format!("upstreams.{}.tls", upstream.name),
-        source,
+        source: Box::new(source),
     })?;
     Ok(UpstreamClient {
         client,

@@ -1,8 +1,8 @@
-//! Addresses: where servers listen, where upstreams are, which peers are trusted.
+//! Addresses: where servers listen, where upstreams are.
 
 use super::found::quoted;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use tidegate_runtime::listener::ListenAddr;
@@ -152,81 +152,4 @@ pub(super) fn parse_host(text: &str) -> Result<String, String> {
         return Err(format!("{shown} is not a host name"));
     }
     Ok(name.to_ascii_lowercase())
-}
-
-/// A range of IP addresses: `"10.0.0.0/8"`, `"::1"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network {
-    address: IpAddr,
-    prefix_bits: u8,
-}
-
-impl Network {
-    /// The first address of the range.
-    pub fn address(&self) -> IpAddr {
-        self.address
-    }
-
-    /// How many leading bits all addresses of the range share.
-    pub fn prefix_bits(&self) -> u8 {
-        self.prefix_bits
-    }
-
-    /// Whether `address` is in the range. An IPv4 address mapped into IPv6 counts as
-    /// the IPv4 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        mask(address.to_canonical(), self.prefix_bits).is_some_and(|masked| masked == self.address)
-    }
-}
-
-fn mask(address: IpAddr, prefix_bits: u8) -> Option<IpAddr> {
-    let bits = u32::from(prefix_bits);
-    match address {
-        IpAddr::V4(address) if bits <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            Some(Ipv4Addr::from_bits(address.to_bits() & mask).into())
-        }
-        IpAddr::V6(address) if bits <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            Some(std::net::Ipv6Addr::from_bits(address.to_bits() & mask).into())
-        }
-        _ => None,
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.address, self.prefix_bits)
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let shown = quoted(text);
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
-        let Ok(address) = address.parse::<IpAddr>() else {
-            return Err(format!("{shown} is not an IP address or network"));
-        };
-        let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = match bits.map(str::parse::<u8>) {
-            None => widest,
-            Some(Ok(bits)) if bits <= widest => bits,
-            Some(_) => return Err(format!("the prefix of {shown} is not 0 to {widest}")),
-        };
-        match mask(address, prefix_bits) {
-            Some(first) if first == address => Ok(Self {
-                address,
-                prefix_bits,
-            }),
-            Some(first) => Err(format!(
-                "{shown} has bits set behind its prefix; the network is \"{first}/{prefix_bits}\""
-            )),
-            None => Err(format!("{shown} is not an IP address or network")),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! `[servers.NAME]`: one site, with its listeners, limits and routes.
 
-use super::address::{LISTEN, Network, parse_listen};
+use super::address::{LISTEN, parse_listen};
 use super::findings::Finding;
 use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
@@ -12,6 +12,7 @@ use super::suggest::nearest;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
+use tidegate_gateway::forward::IpNetwork;
 use tidegate_runtime::listener::ListenAddr;
 use toml::de::DeValue;
 
@@ -68,7 +69,7 @@ pub struct Listen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forwarded {
     /// Peers whose `X-Forwarded-*` is kept and appended to; that of others is replaced.
-    pub trust: Vec<Network>,
+    pub trust: Vec<IpNetwork>,
     /// Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent at all.
     pub x_forwarded: bool,
     /// The name in `Via` (RFC 9110 section 7.6.3).
@@ -228,6 +229,11 @@ fn read_listen(found: &Found<'_>, references: &References) -> Option<Vec<Listen>
     }
 }
 
+fn parse_network(text: &str) -> Result<IpNetwork, String> {
+    text.parse()
+        .map_err(|error| format!("{} is not a network: {error}", quoted(text)))
+}
+
 impl Forwarded {
     fn read(section: &mut Section<'_>) -> Option<Self> {
         let expected = "networks such as [\"127.0.0.0/8\", \"::1\"]";
@@ -235,7 +241,7 @@ impl Forwarded {
             let items = found.items(expected)?;
             all(items
                 .iter()
-                .map(|item| parsed(item, "a network such as \"10.0.0.0/8\"", str::parse)))
+                .map(|item| parsed(item, "a network such as \"10.0.0.0/8\"", parse_network)))
         });
         let trust = trust.or(Vec::new());
         let x_forwarded = section.boolean("x_forwarded").or(true);
