@@ -153,10 +153,11 @@ impl BodyEncoder {
     }
 }
 
-/// Lower-case hexadecimal without leading zeros, and the line end.
+/// Lower-case hexadecimal without leading zeros, and the line end. Never zero,
+/// which would end the body.
 fn write_chunk_size(out: &mut BytesMut, size: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let count = (u64::BITS - size.leading_zeros()).div_ceil(4).max(1);
+    let count = (u64::BITS - size.leading_zeros()).div_ceil(4);
     let mut line = [0; 18];
     for index in 0..count {
         let shift = (count - 1 - index) * 4;
