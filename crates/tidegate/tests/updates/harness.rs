@@ -1,0 +1,328 @@
+//! The real binary as a child process: its file, its log, its end.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The longest anything that must happen may take: a ceiling, never waited for in vain.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives something.
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begun.elapsed() < DEADLINE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Runs `work` as a thread.
+pub(crate) fn thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .unwrap()
+}
+
+/// What the process wrote to standard error, and how far it was read.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<(Vec<Value>, bool)>,
+    news: Condvar,
+}
+
+impl Log {
+    fn follow(self: &Arc<Self>, source: impl std::io::Read + Send + 'static) {
+        let log = self.clone();
+        thread("log", move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                log.lines.lock().unwrap().0.push(event);
+                log.news.notify_all();
+            }
+            log.lines.lock().unwrap().1 = true;
+            log.news.notify_all();
+        });
+    }
+
+    /// The first event at or behind `from` that `is_it`, and its place.
+    fn wait(&self, from: usize, is_it: impl Fn(&Value) -> bool) -> Option<(usize, Value)> {
+        let begun = Instant::now();
+        let mut lines = self.lines.lock().unwrap();
+        let mut next = from;
+        loop {
+            while let Some(line) = lines.0.get(next) {
+                if is_it(line) {
+                    return Some((next, line.clone()));
+                }
+                next += 1;
+            }
+            let left = DEADLINE.checked_sub(begun.elapsed())?;
+            if lines.1 {
+                return None;
+            }
+            lines = self.news.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines.lock().unwrap().0 {
+            match line {
+                Value::String(line) => writeln!(text, "{line}"),
+                event => writeln!(text, "{event}"),
+            }
+            .unwrap();
+        }
+        text
+    }
+}
+
+pub(crate) fn message(event: &Value) -> &str {
+    event["message"].as_str().unwrap_or_default()
+}
+
+/// A directory with a configuration file, before the process is started.
+pub(crate) struct Place {
+    pub(crate) directory: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path("tidegate.toml")
+    }
+
+    /// As editors write: a new file takes the old one's name.
+    pub(crate) fn write(&self, text: &str) {
+        let new = self.path("tidegate.toml.new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.config()).unwrap();
+    }
+
+    pub(crate) fn write_in_place(&self, text: &str) {
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub(crate) fn start(self, text: &str) -> Tidegate {
+        self.write(text);
+        let path = self.config();
+        let arguments = ["run", "--config", path.to_str().unwrap()];
+        let process = Tidegate::spawn(self, &arguments);
+        process.listening();
+        process
+    }
+}
+
+/// The running binary; killed when dropped.
+pub(crate) struct Tidegate {
+    pub(crate) place: Place,
+    child: Child,
+    log: Arc<Log>,
+    /// How far the log was read by [`Tidegate::next`].
+    read: Mutex<usize>,
+}
+
+impl Tidegate {
+    /// Starts it with a file that says `text`, and waits until it listens.
+    pub(crate) fn start(text: &str) -> Self {
+        Place::new().start(text)
+    }
+
+    /// Starts it with these arguments.
+    pub(crate) fn spawn(place: Place, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(arguments)
+            .args(["--log", "info", "--log-format", "json"])
+            .env("TMPDIR", place.directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        log.follow(child.stderr.take().unwrap());
+        Self {
+            place,
+            child,
+            log,
+            read: Mutex::new(0),
+        }
+    }
+
+    /// The next event with this message, leaving out what comes before it.
+    pub(crate) fn next(&self, wanted: &str) -> Value {
+        self.next_that(wanted, |event| message(event) == wanted)
+    }
+
+    /// The next event, or line of plain text, that `is_it`.
+    pub(crate) fn next_that(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let mut read = self.read.lock().unwrap();
+        let Some((at, event)) = self.log.wait(*read, is_it) else {
+            panic!("the log does not say `{what}`:\n{}", self.log_text());
+        };
+        *read = at + 1;
+        event
+    }
+
+    pub(crate) fn log_text(&self) -> String {
+        self.log.text()
+    }
+
+    /// Everything that was logged with this message so far.
+    pub(crate) fn logged(&self, wanted: &str) -> Vec<Value> {
+        let lines = self.log.lines.lock().unwrap();
+        let events = lines.0.iter().filter(|event| message(event) == wanted);
+        events.cloned().collect()
+    }
+
+    /// Where the first server listens, once it does.
+    pub(crate) fn listening(&self) -> SocketAddr {
+        self.listening_as(None)
+    }
+
+    /// Where `site` was last said to listen, once it does.
+    pub(crate) fn listening_at(&self, site: &str) -> SocketAddr {
+        self.listening_as(Some(site))
+    }
+
+    fn listening_as(&self, site: Option<&str>) -> SocketAddr {
+        let is_it = |event: &Value| {
+            message(event) == "listening" && site.is_none_or(|site| event["site"] == *site)
+        };
+        let Some((_, event)) = self.log.wait(0, is_it) else {
+            panic!("it does not listen:\n{}", self.log_text());
+        };
+        // A Unix socket has no address that a test would ask for.
+        let address = event["address"].as_str().unwrap();
+        address.parse().unwrap_or(SocketAddr::from(([0; 4], 0)))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Writes the file, has it read, and waits until it is in force; its generation.
+    pub(crate) fn update(&self, text: &str) -> u64 {
+        self.place.write(text);
+        self.signal(Signal::HUP);
+        // By the signal or by the watch on the file, whichever was first.
+        let event = self.next_that("reloaded", |event| {
+            let said = message(event);
+            assert!(!said.starts_with("reload rejected"), "{event}");
+            said == "reloaded"
+        });
+        event["generation"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Writes the file, has it read, and waits until it is refused; why.
+    pub(crate) fn update_refused(&self, text: &str) -> String {
+        self.place.write(text);
+        self.signal(Signal::HUP);
+        let event = self.next_that("reload rejected", |event| {
+            assert_ne!(message(event), "reloaded", "{event}");
+            message(event).starts_with("reload rejected")
+        });
+        event["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the end of the process", || child.try_wait().unwrap())
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends SIGTERM and waits for its end, which must be in order.
+    pub(crate) fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended();
+        assert_eq!(status.code(), Some(0), "{}", self.log_text());
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid().to_string()).join(name)
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(self.proc("task")).unwrap().count()
+    }
+
+    /// Its resident memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.unwrap().split_whitespace().nth(1).unwrap();
+        number.parse().unwrap()
+    }
+}
+
+impl Drop for Tidegate {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the log of the process:\n{}", self.log_text());
+        }
+    }
+}
+
+/// An address nobody else uses: the whole of 127.0.0.0/8 is loopback, and each caller gets
+/// a host of its own in it, out of the way of the ports the kernel gives to clients.
+pub(crate) fn free_address() -> SocketAddr {
+    static TAKEN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().unwrap();
+    let count = u32::try_from(taken.len()).unwrap();
+    let host = 0x7f01_0001 + (std::process::id() % 0x7f00) * 0x80 + count % 0x80;
+    taken.insert(count);
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::from_bits(host), 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// The lines of an access log.
+pub(crate) fn access_log(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let parse = |line: &str| serde_json::from_str(line).unwrap();
+    text.lines().map(parse).collect()
+}
