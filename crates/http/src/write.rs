@@ -9,6 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use tidegate_runtime::io::Io;
 use tokio::io::AsyncWrite;
 
+/// Up to this many bytes, copying them behind the head is cheaper than a vectored write.
+const COALESCE_BYTES: usize = 2048;
+
 /// At most three pieces: encoded bytes, body data by reference, encoded bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -39,24 +42,28 @@ impl Outbox {
         cx: &mut Context<'_>,
         sent: &mut u64,
     ) -> Poll<io::Result<()>> {
+        self.coalesce();
         loop {
-            let slices = [
-                IoSlice::new(&self.lead),
-                IoSlice::new(&self.data),
-                IoSlice::new(self.tail),
-            ];
-            let used = match (
+            let io = Pin::new(&mut *io);
+            let written = match (
                 self.lead.is_empty(),
                 self.data.is_empty(),
                 self.tail.is_empty(),
             ) {
                 (true, true, true) => break,
-                (false, true, true) => &slices[..1],
-                (true, false, true) => &slices[1..2],
-                (true, _, _) => &slices[1..],
-                _ => &slices[..],
+                // A plain write costs the kernel less than a vector of one.
+                (false, true, true) => io.poll_write(cx, &self.lead),
+                (true, false, true) => io.poll_write(cx, &self.data),
+                _ => {
+                    let slices = [
+                        IoSlice::new(&self.lead),
+                        IoSlice::new(&self.data),
+                        IoSlice::new(self.tail),
+                    ];
+                    io.poll_write_vectored(cx, &slices)
+                }
             };
-            let count = ready!(Pin::new(&mut *io).poll_write_vectored(cx, used))?;
+            let count = ready!(written)?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -69,6 +76,16 @@ impl Outbox {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Puts a small body behind its head where there is room for it.
+    fn coalesce(&mut self) {
+        let length = self.data.len() + self.tail.len();
+        let room = self.lead.capacity() - self.lead.len();
+        if !self.lead.is_empty() && length > 0 && length <= COALESCE_BYTES.min(room) {
+            self.lead.extend_from_slice(&std::mem::take(&mut self.data));
+            self.lead.extend_from_slice(std::mem::take(&mut self.tail));
+        }
     }
 
     fn advance(&mut self, mut count: usize) {

@@ -126,7 +126,9 @@ impl Upstream {
             }
             context.note(|facts| facts.retries += 1);
         }
-        let fresh = match connect(&endpoint.spec, attempt.connect_timeout).await {
+        // Boxed: large, and most requests find a kept connection.
+        let connecting = Box::pin(connect(&endpoint.spec, attempt.connect_timeout));
+        let fresh = match connecting.await {
             Ok(fresh) => fresh,
             Err(fault) => return Outcome::Elsewhere(fault, body),
         };
