@@ -125,8 +125,12 @@ pub(crate) async fn send(
         pulls: !matches!(framing, EncodedBody::Tunnel | EncodedBody::Unsent(_)),
     };
     let sent = poll_fn(|cx| sending.poll(wire, cx, answer.write_timeout)).await;
-    if sent.is_err() && framing == EncodedBody::UntilClose {
+    if let Err(fault) = &sent
         // An orderly end is all this client could tell a whole response by.
+        && (framing == EncodedBody::UntilClose
+            // What a client does not read would stay in the kernel for minutes.
+            || fault.kind() == FaultKind::ClientGone)
+    {
         wire.borrow().io.break_off();
     }
     sent?;

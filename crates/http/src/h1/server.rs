@@ -99,6 +99,8 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
     pub(crate) async fn serve(mut self) -> Result<Ended, Fault> {
         // A client that connects and says nothing is held to the header limit.
         self.arm(self.settings.timeouts.header);
+        // When room is needed, it goes before those that ask for something.
+        self.handle.mark_idle();
         loop {
             if !self.request_begins().await {
                 return Ok(Ended::Closed);
@@ -259,16 +261,20 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             request: Request::from_parts(parts, body),
             context: context.clone(),
         };
+        // What is left of a body that stalled is not waited for once more.
+        let mut stalled = false;
         let response = match self.handle(exchange, context, version).await {
             Ok(response) => response,
             Err(fault) if fault.kind() == FaultKind::ClientGone => return Ok(Next::Close),
             Err(fault) => {
                 tracing::debug!(peer = %self.info.peer, %fault, "request failed");
+                stalled = fault.kind() == FaultKind::RequestTimeout;
                 respond::fault_response(&fault)
             }
         };
         let response = respond::settle_upgrade(response, upgrade);
         let keep = intent == ConnectionIntent::KeepAlive
+            && !stalled
             && !self.handle.is_draining()
             && self.served + 1 < self.settings.requests_per_connection
             && self.unread_is_small();
@@ -287,7 +293,12 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             return Ok(Next::Upgrade(upgrade));
         }
         let keep = keep && sent.intent == ConnectionIntent::KeepAlive;
-        Ok(match (keep, self.discard_body().await) {
+        let is_read = if keep {
+            self.discard_body().await
+        } else {
+            self.wire.borrow().decoder.is_complete()
+        };
+        Ok(match (keep, is_read) {
             (true, true) => Next::Idle,
             (false, true) if self.wire.borrow().input.is_empty() => Next::Close,
             _ => Next::Linger,
