@@ -182,20 +182,9 @@ fn an_idle_connection_the_upstream_closed_is_not_used() {
         assert_eq!(origin.connections(), turn);
         // Until the close has arrived, its use would be a race nobody can win.
         wait_until("the gateway's socket is closed on the other side", || {
-            !established(&gateway, origin.port())
+            !gateway.is_connected(origin.port())
         });
     }
-}
-
-/// Whether any connection to `port` is open on both sides.
-fn established(gateway: &Gateway, port: u16) -> bool {
-    const ESTABLISHED: &str = "01";
-    let wanted = format!(":{port:04X}");
-    gateway.proc("net/tcp").lines().skip(1).any(|line| {
-        let mut words = line.split_whitespace().skip(2);
-        words.next().is_some_and(|remote| remote.ends_with(&wanted))
-            && words.next() == Some(ESTABLISHED)
-    })
 }
 
 #[test]

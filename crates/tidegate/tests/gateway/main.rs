@@ -2,5 +2,8 @@
 //! of it that misbehave as told.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod faults_framing;
 mod faults_upstream;
 mod harness;
+mod limits;
+mod timeouts;

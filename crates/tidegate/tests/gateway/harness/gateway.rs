@@ -159,6 +159,17 @@ impl Gateway {
         std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
+    /// Whether any connection to an origin's `port` is open on both sides.
+    pub(crate) fn is_connected(&self, port: u16) -> bool {
+        const ESTABLISHED: &str = "01";
+        let wanted = format!(":{port:04X}");
+        self.proc("net/tcp").lines().skip(1).any(|line| {
+            let mut words = line.split_whitespace().skip(2);
+            words.next().is_some_and(|remote| remote.ends_with(&wanted))
+                && words.next() == Some(ESTABLISHED)
+        })
+    }
+
     /// Its resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = self.proc("status");

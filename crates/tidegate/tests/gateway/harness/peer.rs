@@ -108,6 +108,15 @@ impl Peer {
         self.stream.socket()
     }
 
+    /// Whether anything comes within `time`: bytes, the end or a reset.
+    pub(crate) fn is_readable(&mut self, time: std::time::Duration) -> bool {
+        self.socket().set_read_timeout(Some(time)).unwrap();
+        let mut piece = [std::mem::MaybeUninit::uninit()];
+        let peeked = self.socket().peek(&mut piece);
+        self.socket().set_read_timeout(Some(DEADLINE)).unwrap();
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Reads some more; zero at the end.
     fn fill(&mut self) -> io::Result<usize> {
         let mut piece = [0; 64 * 1024];
