@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tidegate_orchestrator::{ShutdownReport, SiteName};
@@ -11,7 +10,7 @@ use tidegate_runtime::listener::ListenAddr;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
-use crate::cli::RunArgs;
+use crate::cli::{LogFormat, RunArgs};
 use crate::demo::Demo;
 use crate::deployer::{Deployer, UpdateError};
 use crate::settings::{self, Colour, Report, Settings};
@@ -35,7 +34,7 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
         }
     };
     runtime.block_on(async {
-        match start(arguments.config.as_ref()).await {
+        match start(arguments).await {
             Ok(mut process) => process.serve().await,
             Err(code) => code,
         }
@@ -45,6 +44,7 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
 struct Process {
     deployer: Deployer,
     listening: Listening,
+    log_format: LogFormat,
     config: Option<FileWatch>,
     signals: Signals,
     /// Held for its drop: it takes the demo's socket away.
@@ -83,9 +83,10 @@ enum Event {
     Reopen,
 }
 
-async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
+async fn start(arguments: &RunArgs) -> Result<Process, ExitCode> {
     let signals = Signals::install().map_err(|error| not_started(&error))?;
-    let Some(path) = config else {
+    let log_format = arguments.log_format;
+    let Some(path) = &arguments.config else {
         let (demo, deployer) = Demo::start().await.map_err(|error| not_started(&error))?;
         let mut listening = Listening::default();
         listening.announce(&deployer).await;
@@ -93,6 +94,7 @@ async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
         return Ok(Process {
             deployer,
             listening,
+            log_format,
             config: None,
             signals,
             _demo: Some(demo),
@@ -100,7 +102,7 @@ async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
     };
     let watch = FileWatch::new(path).map_err(|error| not_started(&error))?;
     let settings = settings::load(path).map_err(|report| {
-        print_report(&report);
+        tell(&report, log_format);
         ExitCode::from(BAD_CONFIG)
     })?;
     let deployer = Deployer::start(settings, Vec::new())
@@ -111,6 +113,7 @@ async fn start(config: Option<&PathBuf>) -> Result<Process, ExitCode> {
     Ok(Process {
         deployer,
         listening,
+        log_format,
         config: Some(watch),
         signals,
         _demo: None,
@@ -147,7 +150,12 @@ impl Listening {
     }
 }
 
-fn print_report(report: &Report) {
+/// For a program as events, for a person with the lines of the file.
+fn tell(report: &Report, format: LogFormat) {
+    if format == LogFormat::Json {
+        report.log();
+        return;
+    }
     let rendered = report.render(Colour::for_stderr());
     // Nobody is left to be told that standard error is gone.
     let _ = std::io::stderr().write_all(rendered.as_bytes());
@@ -205,7 +213,7 @@ impl Process {
                     mistakes,
                     "reload rejected: the file is wrong; serving on"
                 );
-                print_report(&report);
+                tell(&report, self.log_format);
                 return None;
             }
         };

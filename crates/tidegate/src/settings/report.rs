@@ -67,7 +67,7 @@ impl Colour {
     }
 }
 
-/// The most errors that are rendered; all are counted.
+/// The most errors that are rendered or logged; all are counted.
 const RENDERED_MAX: usize = 100;
 
 impl Report {
@@ -96,6 +96,22 @@ impl Report {
                 span: 0..0,
             }],
             text: String::new(),
+        }
+    }
+
+    /// Logs each error as an event of its own, for programs that read the log.
+    pub fn log(&self) {
+        for error in self.errors.iter().take(RENDERED_MAX) {
+            tracing::error!(
+                file = error.file,
+                line = error.line,
+                column = error.column,
+                key = error.key,
+                expected = error.expected,
+                help = error.help,
+                "{}",
+                error.message
+            );
         }
     }
 
