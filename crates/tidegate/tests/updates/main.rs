@@ -1,9 +1,12 @@
 //! Live updates and stops, over real sockets, by the real binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod certificates;
 mod client;
 mod harness;
+mod listeners;
 mod origin;
+mod rejected;
 mod state;
 mod storm;
 mod tls;
