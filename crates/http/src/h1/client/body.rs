@@ -42,9 +42,12 @@ impl ResponseBody {
         let Some(flow) = &mut self.flow else {
             return Poll::Ready(Ok(None));
         };
-        if !flow.is_uploaded() {
-            // The server has answered: what becomes of the rest is its affair.
-            let _ = flow.poll_upload(cx);
+        if !flow.is_uploaded()
+            // The server must not take a request for whole whose source broke off,
+            // though it has begun to answer it.
+            && let Poll::Ready(Err(fault)) = flow.poll_upload(cx)
+        {
+            return Poll::Ready(Err(fault));
         }
         loop {
             let event = self
