@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
-use tidegate_http::{Body, Context, Exchange, Fault, FaultKind, Response};
+use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response};
+use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
 
 pub use self::forwarded::{ForwardedSpec, ViaName, XForwarded};
@@ -150,6 +151,10 @@ impl Site {
         };
         let forwarded = &self.spec.forwarded;
         forwarded.prepare(&mut parts.headers, parts.version, policy, context.connection());
+        if parts.version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
+            // The upstream is asked in HTTP/1.1, which needs one (RFC 9112 section 3.2).
+            parts.headers.insert(HOST, own_host(context.connection()));
+        }
         if !route.request_headers.is_empty() {
             route.request_headers.apply(&mut parts.headers);
         }
@@ -190,6 +195,16 @@ fn asked_host(request: &Request<Body>) -> &str {
         .and_then(|host| host.to_str().ok())
         .or_else(|| request.uri().host())
         .unwrap_or("")
+}
+
+/// What a client that names no host has connected to.
+fn own_host(connection: &ConnectionInfo) -> HeaderValue {
+    let name = match (&connection.server_name, connection.local) {
+        (Some(name), _) => HeaderValue::from_str(name),
+        (None, PeerAddr::Tcp(address)) => HeaderValue::try_from(address.to_string()),
+        (None, PeerAddr::Unix) => Ok(HeaderValue::from_static("localhost")),
+    };
+    name.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
 fn asks_upgrade(method: &Method, headers: &HeaderMap) -> Upgrading {
