@@ -2,8 +2,10 @@
 //! of it that misbehave as told.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bodies;
 mod faults_framing;
 mod faults_upstream;
 mod harness;
+mod keep_alive;
 mod limits;
 mod timeouts;
