@@ -10,6 +10,7 @@ use std::fmt::{self, Display};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::Notify;
@@ -23,6 +24,10 @@ use crate::panic::contain;
 /// How many of the longest idle connections one search remembers, so that a flood of
 /// newcomers costs a search per this many of them.
 pub const EVICTION_CANDIDATES: usize = 64;
+
+/// How long a connection that has not said anything yet may still begin to when it is to
+/// leave at once: its client connected in good faith and may be about to ask.
+pub const NEWCOMER_GRACE: Duration = Duration::from_secs(1);
 
 /// What a listener gives a site's chain.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::{Method, Version};
 use tidegate_runtime::buffer::BufferSize;
-use tidegate_runtime::connections::ConnectionHandle;
+use tidegate_runtime::connections::{ConnectionHandle, NEWCOMER_GRACE};
 use tidegate_runtime::io::Io;
 
 use super::codec::{
@@ -103,6 +103,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         self.handle.mark_idle();
         loop {
             if !self.request_begins().await {
+                Box::pin(self.close()).await;
                 return Ok(Ended::Closed);
             }
             match Box::pin(self.burst()).await? {
@@ -136,6 +137,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
 
     /// Waits until the client sends something; false when it is time to close.
     async fn request_begins(&self) -> bool {
+        let mut is_hastened = false;
         poll_fn(|cx| {
             let wire = self.wire.borrow();
             if let Poll::Ready(ready) = wire.io.poll_readable(cx) {
@@ -144,7 +146,15 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             if wire.deadline.poll_elapsed(cx).is_ready() {
                 return Poll::Ready(false);
             }
-            self.handle.poll_leaving(cx).map(|()| false)
+            if is_hastened || self.handle.poll_leaving(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.served > 0 {
+                return Poll::Ready(false);
+            }
+            is_hastened = true;
+            wire.deadline.arm(NEWCOMER_GRACE);
+            wire.deadline.poll_elapsed(cx).map(|()| false)
         })
         .await
     }

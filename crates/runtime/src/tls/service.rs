@@ -1,12 +1,14 @@
 //! TLS as a service: the handshake in front of whatever serves the connection.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, io};
 
 use tidegate_service::{AsyncMakeService, Service};
 
 use super::ServerTls;
-use crate::connections::Accepted;
+use crate::connections::{Accepted, NEWCOMER_GRACE};
 use crate::deadline::Deadline;
 
 /// Whether a site's connections begin with a TLS handshake.
@@ -86,12 +88,30 @@ async fn handshake<E>(
 ) -> Result<Accepted, TlsServiceError<E>> {
     let deadline = Deadline::new();
     deadline.arm(timeout);
+    begins(&accepted, &deadline).await?;
     let io = deadline
         .run(server.accept(accepted.io))
         .await
         .map_err(|_| TlsServiceError::HandshakeTimeout)?
         .map_err(TlsServiceError::Handshake)?;
     Ok(Accepted { io, ..accepted })
+}
+
+/// Waits for the client to begin; not for long when the connection is to leave.
+async fn begins<E>(accepted: &Accepted, deadline: &Deadline) -> Result<(), TlsServiceError<E>> {
+    let mut is_hastened = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(ready) = accepted.io.poll_readable(cx) {
+            return Poll::Ready(ready.map_err(TlsServiceError::Handshake));
+        }
+        if !is_hastened && accepted.handle.poll_leaving(cx).is_ready() {
+            is_hastened = true;
+            deadline.arm(NEWCOMER_GRACE);
+        }
+        let elapsed = deadline.poll_elapsed(cx);
+        elapsed.map(|()| Err(TlsServiceError::HandshakeTimeout))
+    })
+    .await
 }
 
 /// Makes a [`TlsService`] around what `inner` makes.
