@@ -285,7 +285,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         let response = respond::settle_upgrade(response, upgrade);
         let keep = intent == ConnectionIntent::KeepAlive
             && !stalled
-            && !self.handle.is_draining()
+            && !(self.handle.is_draining() && self.has_no_next())
             && self.served + 1 < self.settings.requests_per_connection
             && self.unread_is_small();
         let answer = Answer {
@@ -362,6 +362,13 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             outcome
         })
         .await
+    }
+
+    /// Whether nothing has arrived behind the request that is answered now. What was sent
+    /// ahead is answered before the client is told to leave.
+    fn has_no_next(&self) -> bool {
+        let wire = self.wire.borrow();
+        wire.input.is_empty() || !wire.decoder.is_complete()
     }
 
     /// Whether what is left of the request body is worth reading off.

@@ -262,6 +262,13 @@ impl Tidegate {
         eventually("the end of the process", || child.try_wait().unwrap())
     }
 
+    /// All of its log, once it has ended.
+    pub(crate) fn rest_of_log(&self) -> String {
+        let ended = self.log.wait(usize::MAX, |_| false);
+        assert!(ended.is_none());
+        self.log_text()
+    }
+
     /// Whether it runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

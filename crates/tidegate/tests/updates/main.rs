@@ -3,10 +3,13 @@
 
 mod certificates;
 mod client;
+mod demo;
+mod draining;
 mod harness;
 mod listeners;
 mod origin;
 mod rejected;
 mod state;
+mod stop;
 mod storm;
 mod tls;
