@@ -58,6 +58,7 @@ where
         let counter = &record.request_bytes;
         exchange.request = exchange.request.map(|body| counted(body, counter));
         let outcome = self.inner.call(exchange).await;
+        record.note_upstream_time();
         match outcome {
             Ok(response) => Ok(record.follow(response)),
             Err(fault) => {
@@ -110,6 +111,16 @@ impl Record {
             status: 0,
             fault: Some("client_gone"),
         }
+    }
+
+    /// Taken here, where it is wanted, rather than by whoever asks the upstream: the
+    /// difference is the search for a route.
+    fn note_upstream_time(&self) {
+        self.context.note(|facts| {
+            if facts.upstream.is_some() {
+                facts.upstream_time = Some(clock::precise().duration_since(self.begun));
+            }
+        });
     }
 
     /// Goes along with the response's body, if that is still to be pulled.
