@@ -5,7 +5,10 @@
 mod bodies;
 mod faults_framing;
 mod faults_upstream;
+mod forwarding;
 mod harness;
 mod keep_alive;
 mod limits;
+mod routes;
 mod timeouts;
+mod upgrade;
