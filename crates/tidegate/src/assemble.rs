@@ -10,7 +10,7 @@ mod upstreams;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -62,13 +62,13 @@ pub struct Common {
     /// Where they find names.
     pub resolver: ResolverHandle,
     /// Where they note requests.
-    pub access_log: Option<Arc<AccessLog>>,
+    pub access_log: Option<Rc<AccessLog>>,
 }
 
 /// What outlives every configuration, and is built into each.
 pub struct Assembler {
     tickets: TicketKeys,
-    access_log: Option<(settings::AccessLog, Arc<AccessLog>)>,
+    access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
 }
 
 impl Assembler {
@@ -110,7 +110,7 @@ impl Assembler {
     /// # Errors
     ///
     /// Its file cannot be opened.
-    pub fn access_log(&self, settings: &Settings) -> Result<Option<Arc<AccessLog>>, AssembleError> {
+    pub fn access_log(&self, settings: &Settings) -> Result<Option<Rc<AccessLog>>, AssembleError> {
         let Some(wanted) = &settings.access_log else {
             return Ok(None);
         };
@@ -124,17 +124,17 @@ impl Assembler {
             settings::LogTarget::Stderr => LogTarget::Stderr,
             settings::LogTarget::File(path) => LogTarget::File(path.clone()),
         };
-        Ok(Some(Arc::new(AccessLog::open(target)?)))
+        Ok(Some(Rc::new(AccessLog::open(target)?)))
     }
 
     /// Keeps the log that was deployed; the one before it is closed when the last
     /// chain that writes to it is gone.
-    pub fn keep_access_log(&mut self, settings: &Settings, log: Option<Arc<AccessLog>>) {
+    pub fn keep_access_log(&mut self, settings: &Settings, log: Option<Rc<AccessLog>>) {
         self.access_log = settings.access_log.clone().zip(log);
     }
 
     /// The access log in use.
-    pub fn current_access_log(&self) -> Option<&Arc<AccessLog>> {
+    pub fn current_access_log(&self) -> Option<&Rc<AccessLog>> {
         self.access_log.as_ref().map(|(_, log)| log)
     }
 
@@ -149,7 +149,7 @@ impl Assembler {
         let log = self
             .access_log
             .take()
-            .and_then(|(_, log)| Arc::into_inner(log));
+            .and_then(|(_, log)| Rc::into_inner(log));
         match log {
             Some(log) => log.close(LOG_CLOSE_TIMEOUT).map(|_| ()),
             None => Ok(()),
@@ -195,7 +195,7 @@ impl Assembler {
     }
 }
 
-fn log_mode(settings: &Settings, server: &Server, log: Option<&Arc<AccessLog>>) -> LogMode {
+fn log_mode(settings: &Settings, server: &Server, log: Option<&Rc<AccessLog>>) -> LogMode {
     match (log, &settings.access_log) {
         (Some(log), Some(wanted)) if server.access_log => LogMode::On {
             sender: log.sender(),

@@ -4,21 +4,28 @@
 //! it, and volumes of configuration maps swap a symbolic link. What counts is
 //! that the content differs from what was read last.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// How long a burst of events is given to end: writers write in several steps.
+/// How long the content must stay the same before it counts: writers write in steps.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// How often a content that goes on changing is looked at again before it counts anyway.
+const SETTLE_ROUNDS_MAX: usize = 50;
 
 /// A watch on one file.
 pub struct FileWatch {
     path: PathBuf,
     content: Option<Vec<u8>>,
     events: Arc<Notify>,
+    /// Something happened that was not looked at to the end.
+    is_pending: bool,
     /// Held for its drop: it ends the watch.
     _watcher: RecommendedWatcher,
 }
@@ -32,9 +39,9 @@ impl FileWatch {
     pub fn new(path: &Path) -> notify::Result<Self> {
         let events = Arc::new(Notify::new());
         let told = events.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and no change.
-            if !matches!(&event, Ok(event) if event.kind.is_access()) {
+        let name = path.file_name().map(ToOwned::to_owned);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if !matches!(&event, Ok(event) if is_idle_talk(event, name.as_deref())) {
                 told.notify_one();
             }
         })?;
@@ -47,6 +54,7 @@ impl FileWatch {
             path: path.to_owned(),
             content: None,
             events,
+            is_pending: false,
             _watcher: watcher,
         };
         watch.note_content();
@@ -60,19 +68,51 @@ impl FileWatch {
 
     /// Takes the present content for known.
     pub fn note_content(&mut self) {
-        self.content = std::fs::read(&self.path).ok();
+        self.content = self.read();
     }
 
-    /// Waits until the content is another than the one known. Cancellation safe.
+    fn read(&self) -> Option<Vec<u8>> {
+        std::fs::read(&self.path).ok()
+    }
+
+    /// Waits until the content is another than the one known, and has settled.
+    /// Cancellation safe.
     pub async fn changed(&mut self) {
         loop {
-            self.events.notified().await;
-            tokio::time::sleep(SETTLE).await;
+            if !self.is_pending {
+                self.events.notified().await;
+                self.is_pending = true;
+            }
+            let content = self.settled().await;
+            self.is_pending = false;
             // A file that is gone for a moment is being replaced.
-            let content = std::fs::read(&self.path).ok();
             if content.is_some() && content != self.content {
                 return;
             }
         }
     }
+
+    async fn settled(&self) -> Option<Vec<u8>> {
+        let mut content = self.read();
+        for _ in 0..SETTLE_ROUNDS_MAX {
+            tokio::time::sleep(SETTLE).await;
+            let present = self.read();
+            if present == content {
+                break;
+            }
+            content = present;
+        }
+        content
+    }
+}
+
+/// Reading is no change, and what is written to other files of the directory is none
+/// either. A symbolic link on the way to the file may have any name.
+fn is_idle_talk(event: &Event, name: Option<&OsStr>) -> bool {
+    let is_written = matches!(
+        event.kind,
+        EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_))
+    );
+    let is_other = || event.paths.iter().all(|path| path.file_name() != name);
+    event.kind.is_access() || (is_written && is_other())
 }

@@ -176,8 +176,6 @@ fn http2_streams_under_way_end_and_new_ones_go_elsewhere() {
             .await
             .unwrap();
         let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
-        let driver = async move { connection.await };
-        let mut driver = std::pin::pin!(driver);
         let talk = async {
             let (slow, _) = sender.send_request(request("/slow"), true).unwrap();
             let (body, _) = sender.send_request(request("/body"), true).unwrap();
@@ -207,7 +205,7 @@ fn http2_streams_under_way_end_and_new_ones_go_elsewhere() {
             let mut slow = slow.await.unwrap().into_body();
             assert_eq!(slow.data().await.unwrap().unwrap(), "origin");
         };
-        let (ended, ()) = tokio::join!(&mut driver, talk);
+        let (ended, ()) = tokio::join!(connection, talk);
         ended.unwrap();
     });
 }

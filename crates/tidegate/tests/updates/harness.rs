@@ -1,18 +1,19 @@
 //! The real binary as a child process: its file, its log, its end.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::log::Log;
+pub(crate) use crate::log::message;
 
 /// The longest anything that must happen may take: a ceiling, never waited for in vain.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -38,64 +39,6 @@ pub(crate) fn thread<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(work)
         .unwrap()
-}
-
-/// What the process wrote to standard error, and how far it was read.
-#[derive(Default)]
-struct Log {
-    lines: Mutex<(Vec<Value>, bool)>,
-    news: Condvar,
-}
-
-impl Log {
-    fn follow(self: &Arc<Self>, source: impl std::io::Read + Send + 'static) {
-        let log = self.clone();
-        thread("log", move || {
-            for line in BufReader::new(source).lines().map_while(Result::ok) {
-                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                log.lines.lock().unwrap().0.push(event);
-                log.news.notify_all();
-            }
-            log.lines.lock().unwrap().1 = true;
-            log.news.notify_all();
-        });
-    }
-
-    /// The first event at or behind `from` that `is_it`, and its place.
-    fn wait(&self, from: usize, is_it: impl Fn(&Value) -> bool) -> Option<(usize, Value)> {
-        let begun = Instant::now();
-        let mut lines = self.lines.lock().unwrap();
-        let mut next = from;
-        loop {
-            while let Some(line) = lines.0.get(next) {
-                if is_it(line) {
-                    return Some((next, line.clone()));
-                }
-                next += 1;
-            }
-            let left = DEADLINE.checked_sub(begun.elapsed())?;
-            if lines.1 {
-                return None;
-            }
-            lines = self.news.wait_timeout(lines, left).unwrap().0;
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for line in &self.lines.lock().unwrap().0 {
-            match line {
-                Value::String(line) => writeln!(text, "{line}"),
-                event => writeln!(text, "{event}"),
-            }
-            .unwrap();
-        }
-        text
-    }
-}
-
-pub(crate) fn message(event: &Value) -> &str {
-    event["message"].as_str().unwrap_or_default()
 }
 
 /// A directory with a configuration file, before the process is started.
@@ -196,9 +139,7 @@ impl Tidegate {
 
     /// Everything that was logged with this message so far.
     pub(crate) fn logged(&self, wanted: &str) -> Vec<Value> {
-        let lines = self.log.lines.lock().unwrap();
-        let events = lines.0.iter().filter(|event| message(event) == wanted);
-        events.cloned().collect()
+        self.log.all(wanted)
     }
 
     /// Where the first server listens, once it does.
@@ -220,7 +161,7 @@ impl Tidegate {
         };
         // A Unix socket has no address that a test would ask for.
         let address = event["address"].as_str().unwrap();
-        address.parse().unwrap_or(SocketAddr::from(([0; 4], 0)))
+        address.parse().unwrap_or_else(|_| ([0; 4], 0).into())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

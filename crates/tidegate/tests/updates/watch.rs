@@ -1,0 +1,87 @@
+//! How a changed file is noticed without a signal.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::client::get;
+use crate::harness::{Place, Tidegate, free_address};
+
+fn server(name: &str, listen: SocketAddr, body: &str) -> String {
+    format!(
+        r#"
+[servers.{name}]
+protocol = "http"
+listen = ["{listen}"]
+[[servers.{name}.routes]]
+prefix = "/"
+respond = {{ status = 200, body = "{body}" }}
+"#
+    )
+}
+
+#[test]
+fn a_slow_writer_is_waited_for() {
+    let (first, second) = (free_address(), free_address());
+    let text = |body: &str| server("first", first, body) + &server("second", second, body);
+    let process = Tidegate::start(&text("old"));
+    let mut file = std::fs::File::create(process.place.config()).unwrap();
+    // The first half is a good file by itself, and would remove the other server.
+    for piece in [
+        server("first", first, "new"),
+        server("second", second, "new"),
+    ] {
+        file.write_all(piece.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    let event = process.next("reloaded");
+    assert_eq!(
+        (&event["deployed"], &event["removed"]),
+        (&"first second".into(), &"".into())
+    );
+    assert_eq!(
+        (&*get(first, "/").body, &*get(second, "/").body),
+        ("new", "new")
+    );
+}
+
+#[test]
+fn a_change_is_not_forgotten_for_another_signal() {
+    let listen = free_address();
+    let process = Tidegate::start(&server("web", listen, "old"));
+    process.place.write(&server("web", listen, "new"));
+    // While the file settles.
+    for _ in 0..8 {
+        process.signal(Signal::USR1);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(process.next("reloaded")["cause"], "file change");
+    assert_eq!(get(listen, "/").body, "new");
+}
+
+/// A version of a mounted volume, as orchestrators swap them in.
+fn swap_in(place: &Place, version: &str, text: &str) {
+    std::fs::create_dir(place.path(version)).unwrap();
+    std::fs::write(place.path(version).join("tidegate.toml"), text).unwrap();
+    symlink(version, place.path("..data.new")).unwrap();
+    std::fs::rename(place.path("..data.new"), place.path("..data")).unwrap();
+}
+
+#[test]
+fn a_volume_that_swaps_a_link_is_a_change() {
+    let place = Place::new();
+    let listen = free_address();
+    swap_in(&place, "..1", &server("web", listen, "old"));
+    symlink("..data/tidegate.toml", place.config()).unwrap();
+    let config = place.config();
+    let arguments = ["run", "--config", config.to_str().unwrap()];
+    let process = Tidegate::spawn(place, &arguments);
+    process.listening();
+    assert_eq!(get(listen, "/").body, "old");
+    swap_in(&process.place, "..2", &server("web", listen, "new"));
+    assert_eq!(process.next("reloaded")["cause"], "file change");
+    assert_eq!(get(listen, "/").body, "new");
+}
