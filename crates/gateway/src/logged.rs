@@ -50,10 +50,24 @@ where
     type Response = Response;
     type Error = Fault;
 
-    async fn call(&self, mut exchange: Exchange) -> Result<Response, Fault> {
-        let Some(buffer) = &self.buffer else {
-            return self.inner.call(exchange).await;
-        };
+    async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
+        match &self.buffer {
+            None => self.inner.call(exchange).await,
+            // Boxed: a record is large, and without a log there is none.
+            Some(buffer) => Box::pin(self.record(exchange, buffer)).await,
+        }
+    }
+}
+
+impl<S> Logged<S>
+where
+    S: Service<Exchange, Response = Response, Error = Fault>,
+{
+    async fn record(
+        &self,
+        mut exchange: Exchange,
+        buffer: &Rc<LogBuffer>,
+    ) -> Result<Response, Fault> {
         let mut record = Record::begin(&self.site, buffer, &exchange);
         let counter = &record.request_bytes;
         exchange.request = exchange.request.map(|body| counted(body, counter));
@@ -313,10 +327,7 @@ where
     type Service = Logged<F::Service>;
     type Error = Infallible;
 
-    async fn make_via_ref(
-        &self,
-        old: Option<&Self::Service>,
-    ) -> Result<Self::Service, Infallible> {
+    async fn make_via_ref(&self, old: Option<&Self::Service>) -> Result<Self::Service, Infallible> {
         let inner = self.inner.make_via_ref(old.map(|old| &old.inner)).await?;
         Ok(Logged {
             site: Rc::from(&*self.site),

@@ -146,6 +146,15 @@ impl<T> RouteTable<T> {
             .or_else(|| self.at(&self.any, path))
     }
 
+    /// The target of the route at position `route` of what the table was built from.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such route.
+    pub fn target(&self, route: usize) -> &T {
+        &self.routes[route].target
+    }
+
     /// The number of routes.
     pub fn len(&self) -> usize {
         self.routes.len()

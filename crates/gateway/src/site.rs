@@ -14,15 +14,13 @@ use std::time::Duration;
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
-use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response};
+use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response, headers};
 use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
 
 pub use self::forwarded::{ForwardedSpec, ViaName, XForwarded};
 pub use self::reply::{FixedResponse, Redirect};
-use crate::forward::{
-    HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response,
-};
+use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
 use crate::route::{Match, Rewrite, RouteTable, path};
 use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec};
 
@@ -108,40 +106,71 @@ impl Site {
 
     async fn answer(&self, exchange: Exchange) -> Result<Response, Fault> {
         let Exchange { request, context } = exchange;
-        let uri = request.uri().clone();
-        let path = path::canonical(asked_path(request.method(), &uri))
-            .map_err(|fault| Fault::new(FaultKind::BadRequest, fault.to_string()))?;
-        let Some(found) = self.spec.routes.find(asked_host(&request), &path) else {
-            return Ok(reply::plain(StatusCode::NOT_FOUND));
+        // What finds the route and prepares the request is done with before the
+        // wait: only what the response needs is kept through it.
+        let Passage {
+            route,
+            upstream,
+            attempt,
+            mut forwarding,
+        } = match self.step(request, &context)? {
+            Step::Answered(response) => return Ok(response),
+            Step::Forward(passage) => passage,
         };
-        let state = &self.routes[found.route];
-        context.note(|facts| facts.route = Some(state.name.clone()));
-        let route = found.target;
-        let mut response = match &route.action {
-            Action::Upstream { upstream, rewrite } => {
-                let uri = rewritten(rewrite.as_ref(), &uri, &found)?;
-                let upstream = &self.upstreams[*upstream];
-                self.forward(request, uri, upstream, route, state, &context)
-                    .await?
-            }
-            Action::Respond(fixed) => fixed.response(),
-            Action::Redirect(redirect) => redirect.response(&request, &context, &found.params)?,
+        let outcome = upstream.exchange(&mut forwarding, attempt, &context).await;
+        headers::give(forwarding.headers);
+        let mut response = outcome?;
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let hop = ResponseHop {
+            version: response.version(),
+            upgrade: match forwarding.upgrade {
+                Upgrading::Asked if switches => UpgradePolicy::Forward,
+                _ => UpgradePolicy::Remove,
+            },
+            via: ViaPolicy::Omit,
         };
-        if !route.response_headers.is_empty() {
-            route.response_headers.apply(response.headers_mut());
-        }
+        prepare_response(response.headers_mut(), &hop);
+        edit(route, &mut response);
         Ok(response)
     }
 
-    async fn forward(
+    /// Finds the request's route and does what can be done at once.
+    fn step(&self, request: Request<Body>, context: &Context) -> Result<Step<'_>, Fault> {
+        let path = path::canonical(asked_path(request.method(), request.uri()))
+            .map_err(|fault| Fault::new(FaultKind::BadRequest, fault.to_string()))?;
+        let Some(found) = self.spec.routes.find(asked_host(&request), &path) else {
+            return Ok(Step::Answered(reply::plain(StatusCode::NOT_FOUND)));
+        };
+        let state = &self.routes[found.route];
+        context.note(|facts| facts.route = Some(state.name.clone()));
+        let route = self.spec.routes.target(found.route);
+        let mut response = match &route.action {
+            Action::Upstream { upstream, rewrite } => {
+                let rewritten = rewritten(rewrite.as_ref(), request.uri(), &found)?;
+                drop(found);
+                drop(path);
+                return Ok(Step::Forward(Passage {
+                    route,
+                    upstream: &self.upstreams[*upstream],
+                    attempt: &state.attempt,
+                    forwarding: self.prepare(request, rewritten, route, context)?,
+                }));
+            }
+            Action::Respond(fixed) => fixed.response(),
+            Action::Redirect(redirect) => redirect.response(&request, context, &found.params)?,
+        };
+        edit(route, &mut response);
+        Ok(Step::Answered(response))
+    }
+
+    /// The request as the upstream gets it.
+    fn prepare(
         &self,
         request: Request<Body>,
-        uri: Uri,
-        upstream: &Upstream,
+        rewritten: Option<Uri>,
         route: &Route,
-        state: &RouteState,
         context: &Context,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Forwarding, Fault> {
         let (mut parts, body) = request.into_parts();
         let body = reply::limited(body, route.body_bytes)?;
         let upgrade = asks_upgrade(&parts.method, &parts.headers);
@@ -150,7 +179,12 @@ impl Site {
             Upgrading::No => UpgradePolicy::Remove,
         };
         let forwarded = &self.spec.forwarded;
-        forwarded.prepare(&mut parts.headers, parts.version, policy, context.connection());
+        forwarded.prepare(
+            &mut parts.headers,
+            parts.version,
+            policy,
+            context.connection(),
+        );
         if parts.version == Version::HTTP_10 && !parts.headers.contains_key(HOST) {
             // The upstream is asked in HTTP/1.1, which needs one (RFC 9112 section 3.2).
             parts.headers.insert(HOST, own_host(context.connection()));
@@ -158,24 +192,37 @@ impl Site {
         if !route.request_headers.is_empty() {
             route.request_headers.apply(&mut parts.headers);
         }
-        let forwarding = Forwarding {
+        Ok(Forwarding {
             method: parts.method,
-            uri,
+            uri: rewritten.unwrap_or(parts.uri),
             headers: parts.headers,
             body,
             upgrade,
-        };
-        let mut response = upstream
-            .exchange(forwarding, &state.attempt, context)
-            .await?;
-        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let hop = ResponseHop {
-            version: response.version(),
-            upgrade: if switches { policy } else { UpgradePolicy::Remove },
-            via: ViaPolicy::Omit,
-        };
-        prepare_response(response.headers_mut(), &hop);
-        Ok(response)
+        })
+    }
+}
+
+/// What became of a request before anybody was asked.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; boxing would cost every forwarded request an allocation"
+)]
+enum Step<'a> {
+    Answered(Response),
+    Forward(Passage<'a>),
+}
+
+/// A request on its way to an upstream.
+struct Passage<'a> {
+    route: &'a Route,
+    upstream: &'a Upstream,
+    attempt: &'a Attempt,
+    forwarding: Forwarding,
+}
+
+fn edit(route: &Route, response: &mut Response) {
+    if !route.response_headers.is_empty() {
+        route.response_headers.apply(response.headers_mut());
     }
 }
 
@@ -227,13 +274,13 @@ fn rewritten(
     rewrite: Option<&Rewrite>,
     uri: &Uri,
     found: &Match<'_, Route>,
-) -> Result<Uri, Fault> {
+) -> Result<Option<Uri>, Fault> {
     let (Some(rewrite), Some(original)) = (rewrite, uri.path_and_query()) else {
-        return Ok(uri.clone());
+        return Ok(None);
     };
     rewrite
         .apply(original, &found.params)
-        .map(Uri::from)
+        .map(|path| Some(Uri::from(path)))
         .map_err(|error| Fault::new(FaultKind::BadRequest, error.to_string()))
 }
 
@@ -241,8 +288,8 @@ impl Service<Exchange> for Site {
     type Response = Response;
     type Error = Fault;
 
-    async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
-        self.answer(exchange).await
+    fn call(&self, exchange: Exchange) -> impl Future<Output = Result<Response, Fault>> {
+        self.answer(exchange)
     }
 }
 

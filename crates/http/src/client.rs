@@ -208,14 +208,14 @@ impl ClientConnection {
     /// # Errors
     ///
     /// [`SendFailure`], which says whether the request may be tried elsewhere.
-    pub async fn send(
+    pub fn send<'a>(
         self,
-        outgoing: Outgoing<'_>,
-        settings: &Rc<ClientSettings>,
-        home: &Rc<dyn ConnectionHome>,
-        context: &Context,
-    ) -> Result<Response, SendFailure> {
-        client::send(self, outgoing, settings, home, context).await
+        outgoing: Outgoing<'a>,
+        settings: &'a Rc<ClientSettings>,
+        home: &'a Rc<dyn ConnectionHome>,
+        context: &'a Context,
+    ) -> impl Future<Output = Result<Response, SendFailure>> + use<'a> {
+        client::send(self, outgoing, settings, home, context)
     }
 }
 

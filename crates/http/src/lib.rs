@@ -17,6 +17,7 @@ pub mod context;
 pub mod exchange;
 pub mod fault;
 pub mod h1;
+pub mod headers;
 mod h2;
 pub mod server;
 pub mod tunnel;

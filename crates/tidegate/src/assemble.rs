@@ -8,6 +8,7 @@
 mod chain;
 mod upstreams;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -66,24 +67,14 @@ pub struct Common {
 }
 
 /// What outlives every configuration, and is built into each.
+#[derive(Default)]
 pub struct Assembler {
-    tickets: TicketKeys,
+    /// Made when the first site needs them: gathering their randomness takes a while.
+    tickets: OnceCell<TicketKeys>,
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
 }
 
 impl Assembler {
-    /// An assembler with ticket keys of its own.
-    ///
-    /// # Errors
-    ///
-    /// The system gives no randomness for ticket keys.
-    pub fn new() -> Result<Self, TlsConfigError> {
-        Ok(Self {
-            tickets: TicketKeys::generate()?,
-            access_log: None,
-        })
-    }
-
     /// The change that deploys `server`, one of those in `settings`.
     ///
     /// # Errors
@@ -156,6 +147,14 @@ impl Assembler {
         }
     }
 
+    fn tickets(&self) -> Result<TicketKeys, TlsConfigError> {
+        if let Some(keys) = self.tickets.get() {
+            return Ok(keys.clone());
+        }
+        let keys = TicketKeys::generate()?;
+        Ok(self.tickets.get_or_init(|| keys).clone())
+    }
+
     fn tls(&self, server: &Server) -> Result<TlsMode, AssembleError> {
         let Some(tls) = &server.tls else {
             return Ok(TlsMode::Plain);
@@ -183,7 +182,7 @@ impl Assembler {
             },
             application_protocols,
             tickets: if tls.session_tickets {
-                SessionTickets::On(self.tickets.clone())
+                SessionTickets::On(self.tickets().map_err(located)?)
             } else {
                 SessionTickets::Off
             },

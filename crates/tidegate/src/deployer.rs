@@ -11,7 +11,6 @@ use tidegate_orchestrator::{
     ApplyError, Change, Generation, RuntimeConfig, ShutdownReport, SiteName, Status, WorkerManager,
 };
 use tidegate_runtime::listener::ListenerBuilder;
-use tidegate_runtime::tls::TlsConfigError;
 use tokio::task::AbortHandle;
 
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
@@ -31,9 +30,6 @@ pub enum UpdateError {
         /// Where the site is defined.
         place: Option<settings::Place>,
     },
-    /// TLS could not be set up at all.
-    #[error("TLS: {0}")]
-    Tls(#[from] TlsConfigError),
 }
 
 fn placed(place: Option<&settings::Place>) -> String {
@@ -100,7 +96,7 @@ impl Deployer {
             command_timeout: settings.runtime.command_timeout,
         });
         let mut deployer = Self {
-            assembler: Assembler::new()?,
+            assembler: Assembler::default(),
             names: Names::start(&settings.dns),
             settings: Settings {
                 servers: BTreeMap::new(),

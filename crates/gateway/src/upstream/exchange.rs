@@ -49,8 +49,8 @@ pub struct Attempt {
 
 /// What is left to try.
 struct Tries {
-    tried: [Option<EndpointIndex>; ATTEMPTS_MAX],
-    count: usize,
+    /// At most [`ATTEMPTS_MAX`]; usually none, and then it is not allocated.
+    tried: Vec<EndpointIndex>,
     retries: u32,
     /// The body, while it can be sent again.
     replay: Option<Bytes>,
@@ -65,21 +65,21 @@ enum Outcome {
 }
 
 impl Upstream {
-    /// Sends a request on and waits for the head of its response.
+    /// Sends a request on and waits for the head of its response. Takes the
+    /// request's body.
     ///
     /// # Errors
     ///
     /// The fault of the last endpoint tried, or that none can be.
     pub async fn exchange(
         &self,
-        mut forwarding: Forwarding,
+        forwarding: &mut Forwarding,
         attempt: &Attempt,
         context: &Context,
     ) -> Result<Response, Fault> {
         context.note(|facts| facts.upstream = Some(self.name.clone()));
         let mut tries = Tries {
-            tried: [None; ATTEMPTS_MAX],
-            count: 0,
+            tried: Vec::new(),
             retries: self.spec.retries,
             replay: forwarding.body.as_full(),
         };
@@ -88,7 +88,10 @@ impl Upstream {
             let endpoint = self.endpoint(index);
             context.note(|facts| facts.endpoint = Some(endpoint.name.clone()));
             let in_flight = self.balancer.start(index);
-            match self.ask(endpoint, &mut forwarding, attempt, context, &tries).await {
+            match self
+                .ask(endpoint, forwarding, attempt, context, &tries)
+                .await
+            {
                 Outcome::Answered(response) => return Ok(self.counted(response, in_flight)),
                 Outcome::Failed(fault) => return Err(fault),
                 Outcome::Elsewhere(cause, body) => {
@@ -147,20 +150,24 @@ impl Upstream {
         if self.spec.balance != Balance::LeastRequests || !streams {
             return response;
         }
-        response.map(|body| Body::stream(Counted { body, _in_flight: in_flight }))
+        response.map(|body| {
+            Body::stream(Counted {
+                body,
+                _in_flight: in_flight,
+            })
+        })
     }
 }
 
 impl Tries {
     fn may(&self, index: EndpointIndex) -> bool {
-        !self.tried[..self.count].contains(&Some(index))
+        !self.tried.contains(&index)
     }
 
     /// Notes that `index` failed; whether another endpoint may be asked.
     fn spend(&mut self, index: EndpointIndex) -> bool {
-        self.tried[self.count] = Some(index);
-        self.count += 1;
-        let left = self.retries > 0 && self.count < ATTEMPTS_MAX;
+        self.tried.push(index);
+        let left = self.retries > 0 && self.tried.len() < ATTEMPTS_MAX;
         self.retries = self.retries.saturating_sub(1);
         left
     }

@@ -19,6 +19,7 @@ use crate::body::{Body, Upgrade};
 use crate::context::Informational;
 use crate::exchange::Response;
 use crate::fault::{Fault, FaultKind};
+use crate::headers;
 use crate::write::Outbox;
 
 /// What the request decides about its response.
@@ -136,6 +137,7 @@ pub(crate) async fn send(
     sent?;
     let lead = std::mem::take(&mut wire.borrow_mut().outbox.lead);
     buffer::give(lead, BufferSize::Head);
+    headers::give(parts.headers);
     let upgrade = match framing {
         EncodedBody::Tunnel => sending.body.into_upgrade().ok(),
         _ => None,

@@ -28,6 +28,7 @@ use crate::body::{Body, Upgrade};
 use crate::context::{ConnectionInfo, Context};
 use crate::exchange::{Exchange, HttpHandler, Request, Response};
 use crate::fault::{Fault, FaultKind};
+use crate::headers;
 use crate::server::{HttpServer, ServerSettings};
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
@@ -59,7 +60,7 @@ enum Next {
 
 /// What reading a head came to.
 enum Arrival {
-    Head(Box<RequestHead>),
+    Head,
     Nothing,
     End,
     Http2,
@@ -166,15 +167,18 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         let mut parser = RequestParser::new();
         let mut context = Context::new(self.info.clone());
         loop {
-            let head = match self.read_head(&mut parser).await {
-                Ok(Arrival::Head(head)) => head,
+            let mut head = None;
+            parser.recycle(headers::take());
+            match self.read_head(&mut parser, &mut head).await {
+                Ok(Arrival::Head) => {}
                 Ok(Arrival::Nothing) => break,
                 Ok(Arrival::End) => return Ok(Next::Close),
                 Ok(Arrival::Http2) => return Ok(Next::Http2),
                 Err(fault) => return self.refuse(fault).await,
             };
             context.renew();
-            let next = self.exchange(*head, &context).await?;
+            let Some(head) = head else { break };
+            let next = self.exchange(head, &context).await?;
             self.served += 1;
             match next {
                 Next::Idle if self.wire.borrow().input.is_empty() => break,
@@ -192,7 +196,12 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         Ok(Next::Idle)
     }
 
-    async fn read_head(&self, parser: &mut RequestParser) -> Result<Arrival, Fault> {
+    /// Reads a head into `slot`, which spares moving it through every poll.
+    async fn read_head(
+        &self,
+        parser: &mut RequestParser,
+        slot: &mut Option<RequestHead>,
+    ) -> Result<Arrival, Fault> {
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             loop {
@@ -201,11 +210,10 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                         Some(Arrival::Http2) => return Poll::Ready(Ok(Arrival::Http2)),
                         Some(_) => {}
                         None => {
-                            if let Some(head) =
-                                parser.parse(&mut wire.input, &self.settings.limits)?
-                            {
+                            *slot = parser.parse(&mut wire.input, &self.settings.limits)?;
+                            if slot.is_some() {
                                 wire.deadline.disarm();
-                                return Poll::Ready(Ok(Arrival::Head(Box::new(head))));
+                                return Poll::Ready(Ok(Arrival::Head));
                             }
                         }
                     }

@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::client::{ClientConnection, ClientSettings, ConnectionHome, Progress, SendFailure};
 use crate::context::Context;
 use crate::fault::{Fault, FaultKind};
+use crate::headers;
 use crate::write::Outbox;
 
 /// The most informational responses one request may be answered with.
@@ -79,6 +80,8 @@ impl Flow {
         settings: Rc<ClientSettings>,
         upload: Upload,
     ) -> Self {
+        let mut parser = ResponseParser::new();
+        parser.recycle(headers::take());
         let mut outbox = Outbox::default();
         outbox.lead = buffer::take(BufferSize::Head);
         Self {
@@ -88,7 +91,7 @@ impl Flow {
             outbox,
             intent: ConnectionIntent::Close,
             upload,
-            parser: ResponseParser::new(),
+            parser,
             informed: 0,
             answered: false,
         }
