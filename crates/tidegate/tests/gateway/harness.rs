@@ -5,6 +5,7 @@ mod gateway;
 mod message;
 mod origin;
 mod peer;
+mod tls;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ pub(crate) use self::gateway::{Gateway, Launch, proxy_to};
 pub(crate) use self::message::{Framing, Message};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::peer::{End, Peer};
+pub(crate) use self::tls::{Authority, Identity};
 
 /// The longest anything may take that is expected to happen.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bodies;
+mod descriptors;
 mod faults_framing;
 mod faults_upstream;
 mod forwarding;
 mod harness;
 mod keep_alive;
 mod limits;
+mod memory;
 mod routes;
 mod timeouts;
+mod tls;
 mod upgrade;

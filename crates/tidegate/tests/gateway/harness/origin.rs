@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::{ServerConnection, StreamOwned};
+
 use super::message::Message;
 use super::ok;
 use super::peer::{Peer, Stream};
+use super::tls::Identity;
 
 /// One connection as a script sees it.
 pub(crate) struct Visit {
@@ -57,20 +60,28 @@ impl Origin {
     /// of its own for each connection.
     pub(crate) fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self::on(listener, script)
-    }
-
-    /// The same at a listener that exists.
-    pub(crate) fn on(
-        listener: TcpListener,
-        script: impl Fn(&mut Visit) + Send + Sync + 'static,
-    ) -> Self {
         let address = listener.local_addr().unwrap();
         let accept = move || {
             listener.accept().map(|(stream, _)| {
                 stream.set_nodelay(true).unwrap();
                 stream
             })
+        };
+        let wake = move || drop(TcpStream::connect(address));
+        Self::serve(address.to_string(), accept, wake, script)
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn start_tls(
+        identity: &Identity,
+        script: impl Fn(&mut Visit) + Send + Sync + 'static,
+    ) -> Self {
+        let config = identity.server();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let accept = move || {
+            let session = ServerConnection::new(config.clone()).unwrap();
+            Ok(StreamOwned::new(session, listener.accept()?.0))
         };
         let wake = move || drop(TcpStream::connect(address));
         Self::serve(address.to_string(), accept, wake, script)

@@ -92,6 +92,11 @@ impl Peer {
         self.stream.flush()
     }
 
+    /// Sends as much as the socket takes within its time limit.
+    pub(crate) fn send_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
     /// Says that nothing more is sent.
     pub(crate) fn finish(&mut self) {
         self.stream.finish();
@@ -252,6 +257,21 @@ impl Peer {
             .unwrap_or_default();
         self.send(request);
         self.reply_to(&String::from_utf8_lossy(method))
+    }
+
+    /// Reads and forgets `count` bytes; false if the connection ends before.
+    pub(crate) fn skip(&mut self, mut count: usize) -> bool {
+        loop {
+            let taken = count.min(self.input.len());
+            self.input.drain(..taken);
+            count -= taken;
+            if count == 0 {
+                return true;
+            }
+            if !self.fill().is_ok_and(|count| count > 0) {
+                return false;
+            }
+        }
     }
 
     /// Reads all that still comes, and how it ends.
