@@ -85,8 +85,9 @@ impl FileWatch {
             }
             let content = self.settled().await;
             self.is_pending = false;
-            // A file that is gone for a moment is being replaced.
-            if content.is_some() && content != self.content {
+            // A file that is gone or empty is being replaced, or rewritten in place.
+            let is_whole = content.as_ref().is_some_and(|content| !content.is_empty());
+            if is_whole && content != self.content {
                 return;
             }
         }

@@ -29,6 +29,8 @@ fn a_slow_writer_is_waited_for() {
     let text = |body: &str| server("first", first, body) + &server("second", second, body);
     let process = Tidegate::start(&text("old"));
     let mut file = std::fs::File::create(process.place.config()).unwrap();
+    // Empty for longer than it takes to settle: that is no file to read.
+    std::thread::sleep(Duration::from_millis(250));
     // The first half is a good file by itself, and would remove the other server.
     for piece in [
         server("first", first, "new"),
@@ -38,6 +40,8 @@ fn a_slow_writer_is_waited_for() {
         std::thread::sleep(Duration::from_millis(40));
     }
     let event = process.next("reloaded");
+    let rejected = process.logged("reload rejected: the file is wrong; serving on");
+    assert!(rejected.is_empty(), "{rejected:?}");
     assert_eq!(
         (&event["deployed"], &event["removed"]),
         (&"first second".into(), &"".into())
