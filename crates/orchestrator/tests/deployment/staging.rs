@@ -89,6 +89,23 @@ async fn a_worker_that_does_not_answer_rejects_and_is_free_afterwards() {
 }
 
 #[tokio::test]
+async fn the_time_to_answer_can_change_while_the_workers_run() {
+    let manager = manager();
+    apply(&manager, vec![deploy("web", echo("one"), any_port())]).await;
+    let shorter = Duration::from_millis(200);
+    manager.set_command_timeout(shorter);
+    let hangs = deploy("web", echo("two").with(FIRST, Mischief::Hang), any_port());
+    let error = manager.apply(vec![hangs]).await.unwrap_err();
+    let expected = ApplyError::Rejected {
+        site: "web".into(),
+        worker: Some(FIRST),
+        cause: CommandError::TimedOut(shorter),
+    };
+    assert_eq!(error, expected);
+    finish(manager).await;
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_dropped_leaves_nothing_staged() {
     let manager = manager();
     apply(&manager, vec![deploy("web", echo("one"), any_port())]).await;
