@@ -8,6 +8,7 @@ mod faults_framing;
 mod faults_upstream;
 mod forwarding;
 mod harness;
+mod http2;
 mod keep_alive;
 mod limits;
 mod memory;
