@@ -299,8 +299,7 @@ impl ConnectionHandle {
 
     /// Whether this connection has been asked to leave.
     pub fn is_draining(&self) -> bool {
-        self.group.draining.get()
-            || self.group.slots.borrow()[self.key].activity == Activity::Evicted
+        self.group.draining.get() || self.is_evicted()
     }
 
     /// Ready once this connection has been asked to leave; until then the task is woken
@@ -334,6 +333,11 @@ impl ConnectionHandle {
             return Poll::Ready(());
         }
         self.group.slots.borrow_mut()[self.key].poll_evicted(cx)
+    }
+
+    /// Whether this connection was chosen to make room for another, which waits for it.
+    pub fn is_evicted(&self) -> bool {
+        self.group.slots.borrow()[self.key].activity == Activity::Evicted
     }
 
     /// Waits until this connection is asked to leave. Cancellation safe.

@@ -150,7 +150,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             if is_hastened || self.handle.poll_leaving(cx).is_pending() {
                 return Poll::Pending;
             }
-            if self.served > 0 {
+            if self.served > 0 || self.handle.is_evicted() {
                 return Poll::Ready(false);
             }
             is_hastened = true;
