@@ -138,7 +138,7 @@ fn remove_named(headers: &mut HeaderMap) {
             let Ok(name) = std::str::from_utf8(option) else {
                 continue;
             };
-            if !is_end_to_end(name) && !is_handled_apart(name) {
+            if !is_handled_apart(name) && !is_end_to_end(name) {
                 headers.remove(name);
             }
         }

@@ -16,6 +16,9 @@ use super::{BodyLength, EncodeError};
 /// Room for the first line's fixed parts and the fields the encoder adds.
 const FIXED_BYTES: usize = 128;
 
+/// What a field takes up, mostly.
+const USUAL_FIELD_BYTES: usize = 48;
+
 /// What a head announces about the body that follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodedBody {
@@ -140,7 +143,7 @@ pub fn encode_request_head(
         EncodedBody::Fixed(length) => FramingField::ContentLength(length),
         EncodedBody::Chunked => FramingField::Chunked,
     };
-    out.reserve(FIXED_BYTES + method.as_str().len() + target.length() + fields_length(headers));
+    out.reserve(FIXED_BYTES + method.as_str().len() + target.length() + usual_length(headers));
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
     target.write(out);
@@ -164,7 +167,7 @@ pub fn encode_response_head(
     connection: ConnectionField,
 ) -> Result<(), EncodeError> {
     let (framing, connection) = response_framing(status, body, connection)?;
-    out.reserve(FIXED_BYTES + fields_length(headers));
+    out.reserve(FIXED_BYTES + usual_length(headers));
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -209,11 +212,9 @@ fn response_framing(
     Ok((framing, connection))
 }
 
-fn fields_length(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum()
+/// Enough for most fields; adding them up would cost more than growing rarely does.
+fn usual_length(headers: &HeaderMap) -> usize {
+    headers.len() * USUAL_FIELD_BYTES
 }
 
 fn write_fields(

@@ -9,7 +9,7 @@ use http::header::{
 
 use super::ParseError;
 use super::authority::{self, Port};
-use super::framing::{Framing, LengthField};
+use super::framing::{ConnectionOptions, Framing, LengthField};
 
 /// A map larger than this is given back to the allocator rather than reused,
 /// so that one extreme message does not stay in memory.
@@ -55,15 +55,20 @@ pub(super) fn collect(
     map.reserve(lines.len());
     for line in lines {
         let (name, value) = field(head, line)?;
-        match name {
-            CONTENT_LENGTH => match fields.framing.content_length(line.value)? {
+        match special(&name) {
+            None => {}
+            Some(Special::ContentLength) => match fields.framing.content_length(line.value)? {
                 LengthField::First => {}
                 LengthField::Duplicate if sender == Sender::Server => continue,
                 LengthField::Duplicate => return Err(ParseError::RepeatedContentLength),
             },
-            TRANSFER_ENCODING => fields.framing.transfer_encoding(line.value)?,
-            CONNECTION => fields.framing.connection(line.value),
-            HOST => match fields.host {
+            Some(Special::TransferEncoding) => fields.framing.transfer_encoding(line.value)?,
+            Some(Special::Connection) => match fields.framing.connection(line.value) {
+                // Settled here: handlers need not see it, nor proxies remove it.
+                ConnectionOptions::Persistence => continue,
+                ConnectionOptions::Others => {}
+            },
+            Some(Special::Host) => match fields.host {
                 HostField::Missing if authority::is_valid(line.value, Port::Optional) => {
                     fields.host = HostField::Valid;
                 }
@@ -71,15 +76,37 @@ pub(super) fn collect(
                 _ if sender == Sender::Client => return Err(ParseError::RepeatedHost),
                 _ => {}
             },
-            EXPECT if line.value.eq_ignore_ascii_case(b"100-continue") => {
-                fields.expects_continue = true;
+            Some(Special::Expect) => {
+                fields.expects_continue |= line.value.eq_ignore_ascii_case(b"100-continue");
             }
-            UPGRADE => fields.has_upgrade |= !line.value.is_empty(),
-            _ => {}
+            Some(Special::Upgrade) => fields.has_upgrade |= !line.value.is_empty(),
         }
         map.append(name, value);
     }
     Ok(fields)
+}
+
+/// A field that says something about the message or the connection.
+enum Special {
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    Host,
+    Expect,
+    Upgrade,
+}
+
+/// Told by length first: most names are none of these, and that settles it.
+fn special(name: &HeaderName) -> Option<Special> {
+    match name.as_str().len() {
+        4 if *name == HOST => Some(Special::Host),
+        6 if *name == EXPECT => Some(Special::Expect),
+        7 if *name == UPGRADE => Some(Special::Upgrade),
+        10 if *name == CONNECTION => Some(Special::Connection),
+        14 if *name == CONTENT_LENGTH => Some(Special::ContentLength),
+        17 if *name == TRANSFER_ENCODING => Some(Special::TransferEncoding),
+        _ => None,
+    }
 }
 
 /// One line as a typed pair; the value shares the memory of `head`.

@@ -63,6 +63,15 @@ pub(super) struct Framing {
     pub(super) connection_upgrade: bool,
 }
 
+/// What a `Connection` line named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectionOptions {
+    /// `close` or `keep-alive`, and nothing else.
+    Persistence,
+    /// Other options, or fields that are for this connection only.
+    Others,
+}
+
 /// What to do with a `Content-Length` that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LengthField {
@@ -116,17 +125,20 @@ impl Framing {
     }
 
     /// Takes one `Connection` line.
-    pub(super) fn connection(&mut self, value: &[u8]) {
+    pub(super) fn connection(&mut self, value: &[u8]) -> ConnectionOptions {
+        let mut options = ConnectionOptions::Persistence;
         for option in value.split(|&byte| byte == b',') {
             let option = option.trim_ascii();
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 self.keep_alive = true;
-            } else if option.eq_ignore_ascii_case(b"upgrade") {
-                self.connection_upgrade = true;
+            } else {
+                self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                options = ConnectionOptions::Others;
             }
         }
+        options
     }
 
     /// What the length fields say, once they are known not to contradict each
