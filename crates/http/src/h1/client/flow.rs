@@ -72,6 +72,8 @@ pub(super) struct Flow {
     informed: usize,
     /// Whether any byte of a response has arrived.
     answered: bool,
+    /// Whether the request's body is waited for, so that the server is not.
+    starved: bool,
 }
 
 impl Flow {
@@ -94,6 +96,7 @@ impl Flow {
             parser,
             informed: 0,
             answered: false,
+            starved: false,
         }
     }
 
@@ -104,7 +107,12 @@ impl Flow {
             let upload = &mut self.upload;
             if upload.stage == Stage::Pulling && self.outbox.has_room() {
                 match Pin::new(&mut upload.body).poll_frame(cx) {
-                    Poll::Ready(frame) => upload.encode(frame.transpose()?, &mut self.outbox)?,
+                    Poll::Ready(frame) => {
+                        if std::mem::take(&mut self.starved) {
+                            self.connection.deadline.arm(self.settings.response_timeout);
+                        }
+                        upload.encode(frame.transpose()?, &mut self.outbox)?;
+                    }
                     Poll::Pending if self.outbox.is_empty() => return Poll::Pending,
                     Poll::Pending => {}
                 }
@@ -174,6 +182,12 @@ impl Flow {
                 Poll::Ready(Err(error)) => {
                     let fault = Fault::new(FaultKind::UpstreamReset, error.to_string());
                     return Poll::Ready(Err(self.failure(fault)));
+                }
+                // Its source keeps the server waiting, and has a limit of its own.
+                Poll::Pending if self.upload.stage == Stage::Pulling && self.outbox.is_empty() => {
+                    self.starved = true;
+                    self.connection.deadline.disarm();
+                    return Poll::Pending;
                 }
                 Poll::Pending => {
                     ready!(self.connection.deadline.poll_elapsed(cx));
