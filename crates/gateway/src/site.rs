@@ -254,16 +254,17 @@ fn own_host(connection: &ConnectionInfo) -> HeaderValue {
     name.unwrap_or(HeaderValue::from_static("localhost"))
 }
 
+/// HTTP/2 in clear is not on offer: whoever tunnels it past the gateway asks an
+/// upstream for what its routes would refuse (RFC 9113 section 3.1 retired it).
 fn asks_upgrade(method: &Method, headers: &HeaderMap) -> Upgrading {
-    let named = || {
-        headers.get_all(CONNECTION).iter().any(|value| {
-            value
-                .as_bytes()
-                .split(|byte| *byte == b',')
-                .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    let lists = |name, option: &[u8]| {
+        headers.get_all(name).iter().any(|value| {
+            let mut options = value.as_bytes().split(|byte| *byte == b',');
+            options.any(|it| it.trim_ascii().eq_ignore_ascii_case(option))
         })
     };
-    if method == Method::CONNECT || headers.contains_key(UPGRADE) && named() {
+    let switches = || lists(CONNECTION, b"upgrade") && !lists(UPGRADE, b"h2c");
+    if method == Method::CONNECT || headers.contains_key(UPGRADE) && switches() {
         Upgrading::Asked
     } else {
         Upgrading::No
