@@ -14,7 +14,7 @@ pub(crate) use self::gateway::{Gateway, Launch, proxy_to};
 pub(crate) use self::message::{Framing, Message};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::peer::{End, Peer};
-pub(crate) use self::tls::{Authority, Identity};
+pub(crate) use self::tls::Authority;
 
 /// The longest anything may take that is expected to happen.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

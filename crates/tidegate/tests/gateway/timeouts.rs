@@ -117,6 +117,37 @@ fn a_slow_upstream_is_not_the_clients_fault() {
 }
 
 #[test]
+fn a_slow_client_is_not_the_upstreams_fault() {
+    let origin = Origin::start(|visit| match visit.request() {
+        Some(request) => {
+            visit.send(ok(&request.text()));
+            // The second request is never answered: its upstream is at fault.
+            visit.request();
+            visit.peer.ended();
+        }
+        None => panic!("given up"),
+    });
+    let more = "[servers.web.timeouts]\nupstream_response = \"150ms\"\nbody = \"10s\"";
+    let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
+    let mut client = gateway.connect();
+    let beginning = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nslow";
+    client.send(beginning);
+    assert!(
+        !client.is_readable(Duration::from_millis(400)),
+        "answered too early"
+    );
+    client.send("body");
+    assert_eq!(client.reply().text(), "slowbody");
+    client.send(beginning);
+    assert!(
+        !client.is_readable(Duration::from_millis(400)),
+        "answered too early"
+    );
+    client.send("body");
+    assert_eq!(client.reply().status(), 504);
+}
+
+#[test]
 fn a_reader_that_stops_is_cut_off() {
     let origin = Origin::start(|visit| {
         visit.request();

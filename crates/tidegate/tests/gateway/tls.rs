@@ -8,6 +8,11 @@ use crate::harness::{Authority, End, Gateway, Launch, Origin, get, ok, proxy_to}
 
 /// A gateway that shows certificates for these names, and its authority.
 fn secure(origin: &Origin, names: &[&str]) -> (Authority, Gateway) {
+    secure_with(origin, names, "")
+}
+
+/// The same, with other sections in its settings.
+fn secure_with(origin: &Origin, names: &[&str], sections: &str) -> (Authority, Gateway) {
     let directory = Arc::new(TempDir::new().unwrap());
     let authority = Authority::new();
     let pairs: Vec<String> = names
@@ -20,7 +25,8 @@ fn secure(origin: &Origin, names: &[&str]) -> (Authority, Gateway) {
             )
         })
         .collect();
-    let more = format!("[servers.web.tls]\ncertificates = [{}]", pairs.join(", "));
+    let pairs = pairs.join(", ");
+    let more = format!("[servers.web.tls]\ncertificates = [{pairs}]\n{sections}");
     let settings = proxy_to(&[origin.address()], &more);
     (
         authority,
@@ -53,6 +59,19 @@ fn the_name_asked_for_chooses_the_certificate() {
             .connect("c.example", gateway.address(), &[])
             .is_err()
     );
+}
+
+#[test]
+fn silence_before_the_handshake_does_not_shut_everybody_out() {
+    let origin = Origin::named("origin");
+    let limits = "[servers.web.limits]\nconnections = 8";
+    let (authority, gateway) = secure_with(&origin, &["a.example"], limits);
+    let flood: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
+    let (mut client, ..) = authority
+        .connect("a.example", gateway.address(), &[])
+        .unwrap();
+    assert_eq!(client.ask(get("/")).status(), 200);
+    drop(flood);
 }
 
 #[test]

@@ -170,6 +170,23 @@ fn fields_of_an_upgrade_nobody_asked_for_do_not_go_on() {
 }
 
 #[test]
+fn http_2_is_not_tunnelled_past_the_routes() {
+    for protocol in ["h2c", "websocket, H2C"] {
+        let origin = Origin::named("origin");
+        let gateway = Gateway::start(&proxy_to(&[origin.address()], ""));
+        let fields = format!(
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABk"
+        );
+        let request = get("/").replace("\r\n\r\n", &format!("\r\n{fields}\r\n\r\n"));
+        assert_eq!(gateway.connect().ask(request).status(), 200);
+        let request = origin.requests().remove(0);
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert_eq!(request.field(name), None, "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_tunnel_breaks_as_a_whole() {
     let broken = Gate::default();
     let seen = broken.clone();

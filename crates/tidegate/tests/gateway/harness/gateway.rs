@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ pub(crate) struct Launch {
 /// A running gateway, killed when dropped.
 pub(crate) struct Gateway {
     child: Child,
+    following: Option<JoinHandle<()>>,
     log: Arc<Log>,
     directory: Arc<TempDir>,
 }
@@ -88,9 +89,11 @@ impl Gateway {
         let log = Arc::new(Log::default());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let reader = log.clone();
-        thread::spawn(move || reader.follow(stderr));
+        let following = thread::Builder::new().name("log".to_owned());
+        let following = following.spawn(move || reader.follow(stderr)).unwrap();
         let gateway = Self {
             child,
+            following: Some(following),
             log,
             directory,
         };
@@ -209,6 +212,8 @@ impl Drop for Gateway {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let followed = self.following.take().map(JoinHandle::join);
+        assert!(followed.is_some_and(|it| it.is_ok()) || thread::panicking());
         let lines = self.log.lines.lock().unwrap();
         let panicked = lines
             .all

@@ -124,7 +124,7 @@ impl Origin {
         let seen = Arc::new(Seen::default());
         let script = Arc::new(script);
         let accepting = seen.clone();
-        thread::spawn(move || {
+        let accept_all = move || {
             loop {
                 let stream = match accept() {
                     Ok(stream) => stream,
@@ -140,14 +140,15 @@ impl Origin {
                     seen: accepting.clone(),
                 };
                 let script = script.clone();
-                thread::spawn(move || {
+                run_named("origin", move || {
                     let run = AssertUnwindSafe(|| script(&mut visit));
                     if catch_unwind(run).is_err() {
                         visit.seen.failed.store(true, Ordering::SeqCst);
                     }
                 });
             }
-        });
+        };
+        run_named("origin accepting", accept_all);
         Self {
             address,
             seen,
@@ -174,6 +175,12 @@ impl Origin {
     pub(crate) fn requests(&self) -> Vec<Message> {
         self.seen.requests.lock().unwrap().clone()
     }
+}
+
+/// A thread that ends with what it serves.
+fn run_named(name: &str, work: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned());
+    drop(thread.spawn(work).unwrap());
 }
 
 impl Drop for Origin {
