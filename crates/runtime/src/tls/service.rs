@@ -97,21 +97,29 @@ async fn handshake<E>(
     Ok(Accepted { io, ..accepted })
 }
 
-/// Waits for the client to begin; not for long when the connection is to leave.
+/// Waits for the client to begin; not for long when the connection is to leave, and not at
+/// all when another wants its place.
 async fn begins<E>(accepted: &Accepted, deadline: &Deadline) -> Result<(), TlsServiceError<E>> {
+    let handle = &accepted.handle;
+    handle.mark_idle();
     let mut is_hastened = false;
-    poll_fn(|cx| {
+    let begun = poll_fn(|cx| {
         if let Poll::Ready(ready) = accepted.io.poll_readable(cx) {
             return Poll::Ready(ready.map_err(TlsServiceError::Handshake));
         }
-        if !is_hastened && accepted.handle.poll_leaving(cx).is_ready() {
+        if !is_hastened && handle.poll_leaving(cx).is_ready() {
+            if handle.is_evicted() {
+                return Poll::Ready(Err(TlsServiceError::HandshakeTimeout));
+            }
             is_hastened = true;
             deadline.arm(NEWCOMER_GRACE);
         }
         let elapsed = deadline.poll_elapsed(cx);
         elapsed.map(|()| Err(TlsServiceError::HandshakeTimeout))
     })
-    .await
+    .await;
+    handle.mark_busy();
+    begun
 }
 
 /// Makes a [`TlsService`] around what `inner` makes.
