@@ -10,6 +10,9 @@ mod corpus;
 #[allow(unreachable_pub, reason = "shared by several tests")]
 mod raw_io;
 
+#[path = "hyper/connection.rs"]
+mod connection;
+
 use bytes::BytesMut;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -155,6 +158,7 @@ async fn hypers(method: &Method, input: &[u8]) -> Result<Seen, hyper::Error> {
 
 /// An equal `Content-Length` sent twice is handed on once.
 fn comparable(mut seen: Seen) -> Seen {
+    connection::keep_other_options(&mut seen.headers);
     if let Some(length) = seen.headers.get("content-length").cloned() {
         seen.headers.insert("content-length", length);
     }

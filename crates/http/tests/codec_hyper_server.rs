@@ -10,6 +10,9 @@ mod corpus;
 #[allow(unreachable_pub, reason = "shared by several tests")]
 mod raw_io;
 
+#[path = "hyper/connection.rs"]
+mod connection;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -213,6 +216,7 @@ async fn hypers(input: &[u8]) -> Verdict<String> {
 /// What may differ by design: Host after an absolute target, and the trailers
 /// we drop.
 fn comparable(mut seen: Seen) -> Seen {
+    connection::keep_other_options(&mut seen.headers);
     if seen.target.contains("://") {
         seen.headers.remove("host");
     }
