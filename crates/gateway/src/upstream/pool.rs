@@ -17,6 +17,8 @@ use tidegate_runtime::deadline::Deadline;
 
 /// How often the idle connections are looked through, at the least.
 const REAP_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// How often at the most.
+const REAP_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// How many connections that are still busy one request passes over.
 const PASSED_OVER_MAX: usize = 8;
 
@@ -45,6 +47,8 @@ impl Default for PoolLimits {
 #[derive(Debug, Default)]
 pub struct Pool {
     idle: RefCell<VecDeque<ClientConnection>>,
+    /// That of the generation that gave a connection back last.
+    idle_timeout: Cell<Duration>,
     reaped: Cell<bool>,
 }
 
@@ -96,14 +100,16 @@ impl Pool {
             idle.pop_front();
         }
         drop(idle);
+        self.idle_timeout.set(limits.idle_timeout);
         if !self.reaped.replace(true) {
             tokio::task::spawn_local(reap(Rc::downgrade(self), limits.idle_timeout));
         }
     }
 
-    /// Drops what is too old or dead; whether any is left.
-    fn reap(&self, idle_timeout: Duration) -> bool {
+    /// Drops what is too old or dead; the limit to go by if any is left.
+    fn reap(&self) -> Option<Duration> {
         let now = clock::now();
+        let idle_timeout = self.idle_timeout.get();
         let mut idle = self.idle.borrow_mut();
         idle.retain_mut(|connection| {
             now.since(connection.idle_since()) < idle_timeout
@@ -112,21 +118,18 @@ impl Pool {
         if idle.is_empty() {
             self.reaped.set(false);
         }
-        !idle.is_empty()
+        (!idle.is_empty()).then_some(idle_timeout)
     }
 }
 
 async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
     let deadline = Deadline::new();
-    let interval = (idle_timeout / 2).clamp(Duration::from_millis(50), REAP_INTERVAL_MAX);
-    loop {
-        deadline.arm(interval);
+    let mut limit = Some(idle_timeout);
+    while let Some(idle_timeout) = limit {
+        deadline.arm((idle_timeout / 2).clamp(REAP_INTERVAL_MIN, REAP_INTERVAL_MAX));
         deadline.elapsed().await;
         // The pool is not kept alive by its reaper.
-        let left = pool.upgrade().is_some_and(|pool| pool.reap(idle_timeout));
-        if !left {
-            return;
-        }
+        limit = pool.upgrade().and_then(|pool| pool.reap());
     }
 }
 

@@ -216,3 +216,18 @@ fn an_endpoint_that_changes_gets_no_old_connection() {
     old.await_alone();
     assert_eq!((old.connections(), new.connections()), (1, 1));
 }
+
+#[test]
+fn a_shorter_idle_time_holds_for_connections_kept_before() {
+    let origin = Origin::start("origin");
+    let listen = free_address();
+    let text = |idle: &str| {
+        let pool = format!("pool = {{ idle_timeout = \"{idle}\" }}\n");
+        proxy(listen, "", &(pool + &endpoints(&[&origin])))
+    };
+    let process = Tidegate::start(&text("1h"));
+    assert_eq!(get(listen, "/").body, "origin");
+    process.update(&text("500ms"));
+    assert_eq!(get(listen, "/").body, "origin");
+    origin.await_alone();
+}
