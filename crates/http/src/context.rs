@@ -76,7 +76,7 @@ impl ConnectionInfo {
 /// An informational (1xx) response on its way to the client.
 #[derive(Debug)]
 pub struct Informational {
-    /// 102 to 199, but never 101.
+    /// 100 to 199, but never 101.
     pub status: StatusCode,
     /// Its fields.
     pub headers: HeaderMap,
@@ -162,9 +162,23 @@ impl Context {
         let forwardable = status.is_informational()
             && status != StatusCode::CONTINUE
             && status != StatusCode::SWITCHING_PROTOCOLS;
+        if forwardable {
+            self.push_informational(Informational { status, headers });
+        }
+    }
+
+    /// Tells a client that waits for it to send its body (RFC 9110 section 10.1.1).
+    pub(crate) fn give_leave(&self) {
+        self.push_informational(Informational {
+            status: StatusCode::CONTINUE,
+            headers: HeaderMap::new(),
+        });
+    }
+
+    fn push_informational(&self, informational: Informational) {
         let mut waiting = self.0.informational.borrow_mut();
-        if forwardable && waiting.len() < INFORMATIONAL_MAX {
-            waiting.push_back(Informational { status, headers });
+        if waiting.len() < INFORMATIONAL_MAX {
+            waiting.push_back(informational);
         }
     }
 

@@ -101,7 +101,12 @@ enum Stage {
 }
 
 enum Event {
-    Request(Box<(http::Request<h2::RecvStream>, h2::server::SendResponse<Bytes>)>),
+    Request(
+        Box<(
+            http::Request<h2::RecvStream>,
+            h2::server::SendResponse<Bytes>,
+        )>,
+    ),
     StreamEnded,
     Drain,
     Idle,

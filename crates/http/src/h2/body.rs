@@ -9,6 +9,7 @@ use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use tidegate_runtime::deadline::Deadline;
 
+use crate::context::Context as RequestContext;
 use crate::fault::{Fault, FaultKind};
 use crate::h1::codec::ParseError;
 
@@ -21,6 +22,8 @@ pub(super) struct StreamBody {
     /// How many more bytes are allowed.
     budget: u64,
     length: Option<u64>,
+    /// Where a client that waits to be told to send it is told so.
+    leave: Option<RequestContext>,
 }
 
 impl StreamBody {
@@ -37,7 +40,14 @@ impl StreamBody {
             waiting: false,
             budget,
             length,
+            leave: None,
         }
+    }
+
+    /// The client waits for `100 Continue` (RFC 9110 section 10.1.1), which goes by
+    /// `context` when the body is first asked for.
+    pub(super) fn give_leave_by(&mut self, context: RequestContext) {
+        self.leave = Some(context);
     }
 
     fn poll_received(
@@ -63,6 +73,9 @@ impl Body for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let this = &mut *self;
+        if let Some(context) = this.leave.take() {
+            context.give_leave();
+        }
         let Poll::Ready(received) = this.poll_received(cx) else {
             if !this.waiting {
                 this.waiting = true;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
@@ -42,7 +43,7 @@ pub(super) async fn serve<H: HttpHandler>(
 ) -> Result<(), Fault> {
     let context = Context::new(info);
     let is_head = request.method() == Method::HEAD;
-    let response = match admit(&settings, request) {
+    let response = match admit(&settings, request, &context) {
         Ok(request) => answer(&*handler, request, &context, &mut respond).await,
         Err(fault) => Err(fault),
     };
@@ -59,7 +60,11 @@ pub(super) async fn serve<H: HttpHandler>(
 }
 
 /// The request as a handler sees it.
-fn admit(settings: &ServerSettings, request: http::Request<RecvStream>) -> Result<Request, Fault> {
+fn admit(
+    settings: &ServerSettings,
+    request: http::Request<RecvStream>,
+    context: &Context,
+) -> Result<Request, Fault> {
     let (mut parts, stream) = request.into_parts();
     parts.version = Version::HTTP_2;
     // RFC 9113 section 8.3.1: the authority is what `Host` was.
@@ -84,12 +89,17 @@ fn admit(settings: &ServerSettings, request: http::Request<RecvStream>) -> Resul
     let body = if stream.is_end_stream() {
         Body::empty()
     } else {
-        Body::stream(StreamBody::new(
+        let mut body = StreamBody::new(
             stream,
             length,
             settings.limits.body_bytes,
             settings.timeouts.body,
-        ))
+        );
+        let expected = parts.headers.get(EXPECT).map(HeaderValue::as_bytes);
+        if expected.is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue")) {
+            body.give_leave_by(context.clone());
+        }
+        Body::stream(body)
     };
     Ok(Request::from_parts(parts, body))
 }
