@@ -41,6 +41,19 @@ fn trailers_go_both_ways() {
 }
 
 #[test]
+fn trailers_are_dropped_where_there_is_no_place_for_them() {
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3\r\nabc\r\n0\r\nX-Sum: 3\r\n\r\n";
+    let (_origin, gateway) = answering(answer);
+    let mut client = gateway.connect();
+    let reply = client.ask("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_eq!((reply.status(), reply.text().as_str()), (200, "abc"));
+    // To a HEAD there is nothing they could follow.
+    let reply = gateway.connect().ask("HEAD / HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200);
+}
+
+#[test]
 fn the_framing_of_a_request_is_kept() {
     let (origin, gateway) = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let mut client = gateway.connect();

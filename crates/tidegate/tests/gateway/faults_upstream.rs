@@ -168,6 +168,18 @@ fn a_kept_connection_that_breaks_never_repeats_a_post() {
 }
 
 #[test]
+fn a_repeated_request_has_its_body_again() {
+    let origin = closing_after_the_first(false);
+    let gateway = Gateway::start(&proxy_to(&[origin.address()], "retries = 0"));
+    let mut client = gateway.connect();
+    assert_eq!(client.ask(get("/1")).text(), "first");
+    let put = "PUT /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    assert_eq!(client.ask(put).status(), 200);
+    let bodies: Vec<_> = origin.requests().iter().map(|it| it.text()).collect();
+    assert_eq!(bodies, ["", "body", "body"]);
+}
+
+#[test]
 fn an_idle_connection_the_upstream_closed_is_not_used() {
     let origin = Origin::start(|visit| {
         if visit.request().is_some() {

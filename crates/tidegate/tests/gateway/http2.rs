@@ -209,6 +209,48 @@ fn trailers_and_hints_go_on() {
 }
 
 #[test]
+fn trailers_are_dropped_where_there_is_no_place_for_them() {
+    let origin = Origin::answering(|request| ok(&request.text()));
+    with_client(&origin, "", async |mut client| {
+        let mut asked = request("POST", "/");
+        asked.headers_mut().insert("content-length", 2.into());
+        let (response, mut stream) = client.begin(asked, false).await;
+        send_body(&mut stream, Bytes::from_static(b"in"), false).await;
+        let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), "2".parse().unwrap())]);
+        stream.send_trailers(trailers).unwrap();
+        assert_eq!(whole(response.await.unwrap()).await.unwrap().body, b"in");
+    });
+}
+
+#[test]
+fn leave_to_send_a_body_reaches_the_client() {
+    let origin = Origin::start(|visit| {
+        let head = visit.peer.head().unwrap();
+        visit.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let framing = head.framing(None);
+        assert_eq!(visit.peer.body(head, framing).unwrap().body, b"hello");
+        visit.send(ok("thanks"));
+    });
+    with_client(&origin, "", async |mut client| {
+        let mut asked = request("POST", "/");
+        let headers = asked.headers_mut();
+        headers.insert("content-length", 5.into());
+        headers.insert("expect", "100-continue".parse().unwrap());
+        let (mut response, mut stream) = client.begin(asked, false).await;
+        let leave = poll_fn(|cx| response.poll_informational(cx))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(leave.status().as_u16(), 100);
+        send_body(&mut stream, Bytes::from_static(b"hello"), true).await;
+        assert_eq!(
+            whole(response.await.unwrap()).await.unwrap().body,
+            b"thanks"
+        );
+    });
+}
+
+#[test]
 fn a_hundred_requests_are_under_way_at_once() {
     let all = Gate::default();
     let (arrived, answered) = (std::sync::atomic::AtomicUsize::new(0), all.clone());

@@ -112,6 +112,45 @@ fn plain_text_at_a_tls_listener_costs_nobody_else_anything() {
 }
 
 #[test]
+fn a_handshake_that_stops_is_given_up() {
+    let origin = Origin::named("origin");
+    let directory = Arc::new(TempDir::new().unwrap());
+    let pair = Authority::new().issue("a.example", directory.path());
+    let (chain, key) = (&pair.chain, &pair.key);
+    let more = format!(
+        "[servers.web.tls]\ncertificates = [{{ chain = {chain:?}, key = {key:?} }}]\n\
+         [servers.web.timeouts]\ntls_handshake = \"200ms\""
+    );
+    let settings = proxy_to(&[origin.address()], &more);
+    let gateway = Gateway::launch(&settings, directory, Launch::default());
+    let mut client = gateway.connect();
+    // The beginning of a record that never comes whole.
+    client.send([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
+    client.rest();
+}
+
+#[test]
+fn silent_handshakes_do_not_shut_everybody_out() {
+    let origin = Origin::named("origin");
+    let directory = Arc::new(TempDir::new().unwrap());
+    let authority = Authority::new();
+    let pair = authority.issue("a.example", directory.path());
+    let (chain, key) = (&pair.chain, &pair.key);
+    let more = format!(
+        "[servers.web.tls]\ncertificates = [{{ chain = {chain:?}, key = {key:?} }}]\n\
+         [servers.web.limits]\nconnections = 8"
+    );
+    let settings = proxy_to(&[origin.address()], &more);
+    let gateway = Gateway::launch(&settings, directory, Launch::default());
+    let flood: Vec<_> = (0..50).map(|_| gateway.connect()).collect();
+    let (mut client, ..) = authority
+        .connect("a.example", gateway.address(), &[])
+        .unwrap();
+    assert_eq!(client.ask(get("/a")).text(), "origin /a");
+    drop(flood);
+}
+
+#[test]
 fn a_response_cut_short_is_no_orderly_end_of_tls() {
     let origin = Origin::start(|visit| {
         visit.request();
