@@ -18,7 +18,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
 use tidegate_http::client::ConnectionHome;
@@ -212,4 +211,3 @@ impl fmt::Debug for Upstream {
             .finish_non_exhaustive()
     }
 }
-

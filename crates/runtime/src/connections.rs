@@ -64,7 +64,11 @@ impl Slot {
         if self.activity == Activity::Evicted {
             return Poll::Ready(());
         }
-        if !self.waker.as_ref().is_some_and(|it| it.will_wake(cx.waker())) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|it| it.will_wake(cx.waker()))
+        {
             self.waker = Some(cx.waker().clone());
         }
         Poll::Pending

@@ -65,7 +65,10 @@ impl Demo {
     }
 
     /// Tells what to try.
-    #[allow(clippy::print_stdout, reason = "this is for the person at the terminal")]
+    #[allow(
+        clippy::print_stdout,
+        reason = "this is for the person at the terminal"
+    )]
     pub fn introduce(&self) {
         let url = format!("http://{}", self.address);
         println!(
@@ -154,9 +157,16 @@ impl Service<Exchange> for Origin {
 
     async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
         let request = exchange.request;
-        let mut text = format!("The origin was asked:\n\n{} {}\n", request.method(), request.uri());
+        let mut text = format!(
+            "The origin was asked:\n\n{} {}\n",
+            request.method(),
+            request.uri()
+        );
         for (name, value) in request.headers() {
-            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+            text.push_str(&format!(
+                "{name}: {}\n",
+                String::from_utf8_lossy(value.as_bytes())
+            ));
         }
         let mut response = Response::new(Body::from(text));
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
