@@ -20,10 +20,9 @@ use tidegate_runtime::io::Io;
 use tidegate_runtime::panic::contain;
 use tokio::task::JoinSet;
 
-use crate::context::ConnectionInfo;
 use crate::exchange::HttpHandler;
 use crate::fault::{Fault, FaultKind};
-use crate::server::ServerSettings;
+use crate::server::{Http2Connection, ServerSettings};
 
 /// How much of one request body may be under way before it is read.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -42,10 +41,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) async fn serve<H: HttpHandler>(
     settings: Rc<ServerSettings>,
     handler: Rc<H>,
-    info: Rc<ConnectionInfo>,
-    io: Io,
-    handle: ConnectionHandle,
+    connection: Http2Connection,
 ) -> Result<(), Fault> {
+    let Http2Connection { io, handle, info } = connection;
     let deadline = Deadline::new();
     deadline.arm(settings.timeouts.header);
     let handshake = builder(&settings).handshake::<_, Bytes>(io);

@@ -4,7 +4,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::connections::{Accepted, ConnectionHandle};
+use tidegate_runtime::io::Io;
 use tidegate_service::{AsyncMakeService, Service};
 
 use crate::context::{ConnectionInfo, Scheme};
@@ -105,7 +106,42 @@ impl<H: HttpHandler> Service<Accepted> for HttpServer<H> {
     type Response = ();
     type Error = Fault;
 
-    async fn call(&self, accepted: Accepted) -> Result<(), Fault> {
+    // Not an `async fn`: that would keep room for the connection twice, in a
+    // future that lives as long as the connection does.
+    fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), Fault>> {
+        let opening = self.open(accepted);
+        async move {
+            let ended = match opening {
+                Opening::Http1(connection) => connection.serve().await?,
+                Opening::Http2(upgraded) => Ended::Http2(upgraded),
+            };
+            match ended {
+                Ended::Closed => Ok(()),
+                // Boxed: an HTTP/2 connection is large, and most connections are not one.
+                Ended::Http2(http2) => {
+                    let (settings, handler) = (self.settings.clone(), self.handler.clone());
+                    Box::pin(h2::serve(settings, handler, *http2)).await
+                }
+            }
+        }
+    }
+}
+
+/// What a connection speaks to begin with.
+enum Opening<'a, H> {
+    Http1(Connection<'a, H>),
+    Http2(Box<Http2Connection>),
+}
+
+/// A connection whose client speaks HTTP/2, from its preface on.
+pub(crate) struct Http2Connection {
+    pub(crate) io: Io,
+    pub(crate) handle: ConnectionHandle,
+    pub(crate) info: Rc<ConnectionInfo>,
+}
+
+impl<H: HttpHandler> HttpServer<H> {
+    fn open(&self, accepted: Accepted) -> Opening<'_, H> {
         let Accepted {
             io,
             peer,
@@ -117,31 +153,16 @@ impl<H: HttpHandler> Service<Accepted> for HttpServer<H> {
             Some(session) => (Scheme::Https, session.alpn_protocol()),
         };
         let chosen_http2 = negotiated == Some(b"h2".as_slice());
+        // Without ALPN a client may begin HTTP/2 by its preface.
+        let detects_http2 = self.settings.http2 == Http2::On && negotiated.is_none();
         let mut info = ConnectionInfo::new(peer, local, scheme);
         info.generation = handle.generation();
         info.server_name = io.server_name().map(Into::into);
         let info = Rc::new(info);
-
-        let (io, handle) = if chosen_http2 {
-            (io, handle)
-        } else {
-            // Without ALPN a client may begin HTTP/2 by its preface.
-            let detects_http2 = self.settings.http2 == Http2::On && negotiated.is_none();
-            let connection = Connection::new(self, io, info.clone(), handle, detects_http2);
-            match connection.serve().await? {
-                Ended::Closed => return Ok(()),
-                Ended::Http2(io, handle) => (io, handle),
-            }
-        };
-        // Boxed: an HTTP/2 connection is large, and most connections are not one.
-        Box::pin(h2::serve(
-            self.settings.clone(),
-            self.handler.clone(),
-            info,
-            io,
-            handle,
-        ))
-        .await
+        if chosen_http2 {
+            return Opening::Http2(Box::new(Http2Connection { io, handle, info }));
+        }
+        Opening::Http1(Connection::new(self, io, info, handle, detects_http2))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::context::{ConnectionInfo, Context};
 use crate::exchange::{Exchange, HttpHandler, Request, Response};
 use crate::fault::{Fault, FaultKind};
 use crate::headers;
-use crate::server::{HttpServer, ServerSettings};
+use crate::server::{Http2Connection, HttpServer, ServerSettings};
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,7 +43,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(crate) enum Ended {
     Closed,
     /// The client speaks HTTP/2: the stream from its preface on.
-    Http2(Io, ConnectionHandle),
+    Http2(Box<Http2Connection>),
 }
 
 /// What follows a burst of requests.
@@ -118,9 +118,10 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                     return Ok(Ended::Closed);
                 }
                 Next::Http2 => {
-                    return Ok(self
-                        .into_parts()
-                        .map_or(Ended::Closed, |(io, handle)| Ended::Http2(io, handle)));
+                    let info = self.info.clone();
+                    return Ok(self.into_parts().map_or(Ended::Closed, |(io, handle)| {
+                        Ended::Http2(Box::new(Http2Connection { io, handle, info }))
+                    }));
                 }
                 Next::Upgrade(upgrade) => {
                     if let Some((io, _handle)) = self.into_parts() {

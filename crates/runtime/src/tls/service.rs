@@ -5,6 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, io};
 
+use futures_util::TryFutureExt;
+use futures_util::future::Either;
 use tidegate_service::{AsyncMakeService, Service};
 
 use super::ServerTls;
@@ -63,21 +65,29 @@ impl<S: Service<Accepted>> Service<Accepted> for TlsService<S> {
     type Response = S::Response;
     type Error = TlsServiceError<S::Error>;
 
-    async fn call(&self, accepted: Accepted) -> Result<Self::Response, Self::Error> {
-        let accepted = match &self.mode {
-            TlsMode::Plain => accepted,
-            TlsMode::Tls {
-                server,
-                handshake_timeout,
-            } => {
-                // Boxed: the handshake is large and gone long before the connection is.
-                Box::pin(handshake(server, *handshake_timeout, accepted)).await?
-            }
+    // Not an `async fn`: that would keep room for the connection twice, in a
+    // future that lives as long as the connection does.
+    fn call(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Result<Self::Response, Self::Error>> {
+        let TlsMode::Tls {
+            server,
+            handshake_timeout,
+        } = &self.mode
+        else {
+            let serving = self.inner.call(accepted);
+            return Either::Left(serving.map_err(TlsServiceError::Inner));
         };
-        self.inner
-            .call(accepted)
-            .await
-            .map_err(TlsServiceError::Inner)
+        // Boxed: the handshake is large and gone long before the connection is.
+        let handshake = Box::pin(handshake(server, *handshake_timeout, accepted));
+        Either::Right(async move {
+            let accepted = handshake.await?;
+            self.inner
+                .call(accepted)
+                .await
+                .map_err(TlsServiceError::Inner)
+        })
     }
 }
 
