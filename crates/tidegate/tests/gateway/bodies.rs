@@ -324,8 +324,7 @@ fn an_upload_cut_short_never_looks_whole() {
                     assert_eq!(visit.peer.body(head, framing), None, "it looks whole");
                     opened.open();
                 });
-                let more = "[servers.web.timeouts]\nbody = \"200ms\"";
-                let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
+                let gateway = Gateway::start(&proxy_to(&[origin.address()], ""));
                 let mut client = gateway.connect();
                 client.send(post(framing));
                 wait_until("it arrives", || origin.connections() == 1);
@@ -354,7 +353,7 @@ fn an_upload_that_stalls_behind_a_response_never_looks_whole() {
         assert_eq!(visit.peer.body(head, framing), None, "it looks whole");
         opened.open();
     });
-    let more = "[servers.web.timeouts]\nbody = \"200ms\"\nupstream_idle = \"1s\"";
+    let more = "[servers.web.timeouts]\nbody = \"500ms\"\nupstream_idle = \"1s\"";
     let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
     let mut client = gateway.connect();
     client.send(post(CHUNKED) + "1\r\nx\r\n");

@@ -135,7 +135,7 @@ fn upstreams_decide_how_long_their_connections_live() {
 #[test]
 fn a_pool_keeps_within_its_bounds() {
     let origin = Origin::named("origin");
-    let more = "pool = { idle = 8, idle_timeout = \"200ms\", requests = 3 }";
+    let more = "pool = { idle = 8, idle_timeout = \"1s\", requests = 3 }";
     let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
     let mut client = gateway.connect();
     for turn in 0..7 {

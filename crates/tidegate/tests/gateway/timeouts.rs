@@ -101,12 +101,12 @@ fn a_slow_upstream_is_not_the_clients_fault() {
     let origin = Origin::start(|visit| {
         let head = visit.peer.head().unwrap();
         // Longer than the client is granted, while its body waits unread.
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(1000));
         let framing = head.framing(None);
         let request = visit.peer.body(head, framing).unwrap();
         visit.send(ok(&request.body.len().to_string()));
     });
-    let more = "[servers.web.timeouts]\nbody = \"150ms\"";
+    let more = "[servers.web.timeouts]\nbody = \"500ms\"";
     let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
     let length = 16 << 20;
     let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
@@ -127,20 +127,20 @@ fn a_slow_client_is_not_the_upstreams_fault() {
         }
         None => panic!("given up"),
     });
-    let more = "[servers.web.timeouts]\nupstream_response = \"150ms\"\nbody = \"10s\"";
+    let more = "[servers.web.timeouts]\nupstream_response = \"500ms\"\nbody = \"10s\"";
     let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
     let mut client = gateway.connect();
     let beginning = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nslow";
     client.send(beginning);
     assert!(
-        !client.is_readable(Duration::from_millis(400)),
+        !client.is_readable(Duration::from_millis(800)),
         "answered too early"
     );
     client.send("body");
     assert_eq!(client.reply().text(), "slowbody");
     client.send(beginning);
     assert!(
-        !client.is_readable(Duration::from_millis(400)),
+        !client.is_readable(Duration::from_millis(800)),
         "answered too early"
     );
     client.send("body");

@@ -80,7 +80,7 @@ fn the_upstream_may_finish_first() {
 #[test]
 fn a_silent_tunnel_is_closed_in_the_end() {
     let origin = echo(SWITCHING);
-    let more = "[servers.web.timeouts]\ntunnel_idle = \"200ms\"";
+    let more = "[servers.web.timeouts]\ntunnel_idle = \"500ms\"";
     let gateway = Gateway::start(&proxy_to(&[origin.address()], more));
     let mut client = gateway.connect();
     client.send(UPGRADE);
