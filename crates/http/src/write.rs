@@ -94,6 +94,10 @@ impl Outbox {
         count -= lead;
         let data = count.min(self.data.len());
         self.data.advance(data);
+        if self.data.is_empty() {
+            // Lets go of the read buffer it is a slice of, which is wanted next.
+            self.data = Bytes::new();
+        }
         count -= data;
         self.tail = &self.tail[count..];
     }
