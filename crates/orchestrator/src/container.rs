@@ -211,6 +211,8 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
         let Some(live) = self.live else {
             return;
         };
+        // Before the address is closed: who is refused there counts on the others being told.
+        live.slot.current().connections.hurry();
         AcceptLoop::close_all(live.loops).await;
         let last = live.slot.current();
         self.departures.see_off(&self.site, last, Idlers::Leave);
