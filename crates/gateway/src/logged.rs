@@ -111,7 +111,7 @@ impl Record {
             site: site.clone(),
             buffer: buffer.clone(),
             context: exchange.context.clone(),
-            time: SystemTime::now(),
+            time: clock::wall(),
             begun: clock::precise(),
             method: request.method().clone(),
             uri: request.uri().clone(),

@@ -4,7 +4,7 @@
 //! clock several times a request would be a cost nobody could defend.
 
 use std::ops::Add;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -55,6 +55,11 @@ pub fn now() -> Tick {
 /// Several times as expensive as [`now`]: not for time limits.
 pub fn precise() -> Instant {
     Instant::now()
+}
+
+/// The time of day, for what people read. It can jump: never for time limits.
+pub fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 #[cfg(test)]
