@@ -43,6 +43,16 @@ pub enum ViaPolicy {
     Omit,
 }
 
+/// Whether upstreams are told where a request came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XForwarded {
+    /// `X-Forwarded-For`, `-Proto` and `-Host` are sent.
+    #[default]
+    Send,
+    /// They are not, except those of a trusted peer.
+    Omit,
+}
+
 /// What a request's new fields are made of.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHop<'a> {
@@ -61,6 +71,8 @@ pub struct RequestHop<'a> {
     pub upgrade: UpgradePolicy,
     /// Whether to append `Via`.
     pub via: ViaPolicy,
+    /// Whether to write `X-Forwarded-*`.
+    pub x_forwarded: XForwarded,
 }
 
 /// What a response's new fields are made of.
@@ -92,6 +104,9 @@ pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
     let found = hop::sweep(headers, hop::Direction::Request, hop.upgrade, hop.trust);
     if hop.via == ViaPolicy::Append {
         append_via(headers, hop.version);
+    }
+    if hop.x_forwarded == XForwarded::Omit {
+        return;
     }
     if found.forwarded && hop.trust == PeerTrust::Trusted {
         continue_list(headers, hop.peer);

@@ -11,14 +11,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
 use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response, headers};
 use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
 
-pub use self::forwarded::{ForwardedSpec, ViaName, XForwarded};
+pub use self::forwarded::{ForwardedSpec, ViaName};
 pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
 use crate::route::{Match, Rewrite, RouteTable, path};
@@ -173,7 +173,7 @@ impl Site {
     ) -> Result<Forwarding, Fault> {
         let (mut parts, body) = request.into_parts();
         let body = reply::limited(body, route.body_bytes)?;
-        let upgrade = asks_upgrade(&parts.method, &parts.headers);
+        let upgrade = asks_upgrade(context, &parts.headers);
         let policy = match upgrade {
             Upgrading::Asked => UpgradePolicy::Forward,
             Upgrading::No => UpgradePolicy::Remove,
@@ -256,15 +256,14 @@ fn own_host(connection: &ConnectionInfo) -> HeaderValue {
 
 /// HTTP/2 in clear is not on offer: whoever tunnels it past the gateway asks an
 /// upstream for what its routes would refuse (RFC 9113 section 3.1 retired it).
-fn asks_upgrade(method: &Method, headers: &HeaderMap) -> Upgrading {
-    let lists = |name, option: &[u8]| {
-        headers.get_all(name).iter().any(|value| {
-            let mut options = value.as_bytes().split(|byte| *byte == b',');
-            options.any(|it| it.trim_ascii().eq_ignore_ascii_case(option))
+fn asks_upgrade(context: &Context, headers: &HeaderMap) -> Upgrading {
+    let names_h2c = || {
+        headers.get_all(UPGRADE).iter().any(|value| {
+            let mut protocols = value.as_bytes().split(|byte| *byte == b',');
+            protocols.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"h2c"))
         })
     };
-    let switches = || lists(CONNECTION, b"upgrade") && !lists(UPGRADE, b"h2c");
-    if method == Method::CONNECT || headers.contains_key(UPGRADE) && switches() {
+    if context.asks_upgrade() && !names_h2c() {
         Upgrading::Asked
     } else {
         Upgrading::No

@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use proptest::prelude::*;
 use tidegate_gateway::forward::{
     ForwardedScheme, HeaderEdits, IpNetwork, IpNetworkError, PeerTrust, RequestHop, ResponseHop,
-    Trust, UpgradePolicy, ViaPolicy, forwarded_for_value, prepare_request, prepare_response,
+    Trust, UpgradePolicy, ViaPolicy, XForwarded, forwarded_for_value, prepare_request,
+    prepare_response,
 };
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
@@ -39,7 +40,20 @@ fn hop(trust: PeerTrust, peer: &HeaderValue) -> RequestHop<'_> {
         host: None,
         upgrade: UpgradePolicy::Remove,
         via: ViaPolicy::Omit,
+        x_forwarded: XForwarded::Send,
     }
+}
+
+#[test]
+fn an_upstream_that_is_not_told_is_not_told_by_strangers_either() {
+    let mut headers = map(&[("x-forwarded-for", "203.0.113.9"), ("accept", "*/*")]);
+    let peer = HeaderValue::from_static("192.0.2.1");
+    let hop = RequestHop {
+        x_forwarded: XForwarded::Omit,
+        ..hop(PeerTrust::Untrusted, &peer)
+    };
+    prepare_request(&mut headers, &hop);
+    assert_eq!(fields(&headers), [("accept", "*/*")]);
 }
 
 /// The fields that go on, without those the gateway itself adds for a request.

@@ -1,6 +1,6 @@
 //! What a chain knows about a request besides the request itself.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -105,6 +105,7 @@ pub struct Context(Rc<Inner>);
 struct Inner {
     connection: Rc<ConnectionInfo>,
     started: Tick,
+    asks_upgrade: Cell<bool>,
     facts: RefCell<Facts>,
     informational: RefCell<VecDeque<Informational>>,
 }
@@ -115,6 +116,7 @@ impl Context {
         Self(Rc::new(Inner {
             connection,
             started: clock::now(),
+            asks_upgrade: Cell::new(false),
             facts: RefCell::default(),
             informational: RefCell::default(),
         }))
@@ -126,6 +128,7 @@ impl Context {
         match Rc::get_mut(&mut self.0) {
             Some(inner) => {
                 inner.started = clock::now();
+                inner.asks_upgrade.set(false);
                 *inner.facts.get_mut() = Facts::default();
                 inner.informational.get_mut().clear();
             }
@@ -141,6 +144,16 @@ impl Context {
     /// When the request's head was complete.
     pub fn started(&self) -> Tick {
         self.0.started
+    }
+
+    /// Whether the request asks to switch protocols, by `Upgrade` or `CONNECT`, and a
+    /// response that does so ([`Body::upgrade`](crate::Body::upgrade)) would be honoured.
+    pub fn asks_upgrade(&self) -> bool {
+        self.0.asks_upgrade.get()
+    }
+
+    pub(crate) fn set_asks_upgrade(&self, asks: bool) {
+        self.0.asks_upgrade.set(asks);
     }
 
     /// Notes something about the request.

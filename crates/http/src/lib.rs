@@ -3,7 +3,8 @@
 //!
 //! A chain of handlers speaks one concrete [`Request`], [`Response`], [`Body`]
 //! and [`Context`], whatever the version on the wire: no connection-level field
-//! reaches a handler, trailers and informational responses are part of the types.
+//! reaches a handler (only `Upgrade` does, where it is honoured), trailers and
+//! informational responses are part of the types.
 //!
 //! The path of a request: [`server`] chooses the protocol of a connection →
 //! `h1` or `h2` decodes → the [`HttpHandler`] chain → (in a gateway)
@@ -19,6 +20,7 @@ pub mod fault;
 pub mod h1;
 mod h2;
 pub mod headers;
+pub mod hop;
 pub mod server;
 pub mod tunnel;
 mod write;

@@ -10,6 +10,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use tidegate_http::hop::{is_forwarding, remove_named};
+
 use super::trust::PeerTrust;
 
 /// Whether an `Upgrade` goes on to the next hop.
@@ -125,77 +127,6 @@ fn look(headers: &HeaderMap, direction: Direction) -> Found {
         found.simple |= 1 << simple;
     }
     found
-}
-
-fn remove_named(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(CONNECTION).iter();
-    let first = values.next().cloned();
-    let others: Vec<HeaderValue> = values.cloned().collect();
-    headers.remove(CONNECTION);
-    for value in first.iter().chain(&others) {
-        for option in value.as_bytes().split(|byte| *byte == b',') {
-            let option = option.trim_ascii();
-            let Ok(name) = std::str::from_utf8(option) else {
-                continue;
-            };
-            if !is_handled_apart(name) && !is_end_to_end(name) {
-                headers.remove(name);
-            }
-        }
-    }
-}
-
-/// Options that are no field, or whose field has its own rule.
-fn is_handled_apart(option: &str) -> bool {
-    ["keep-alive", "close", "upgrade", "http2-settings", "te"]
-        .iter()
-        .any(|known| option.eq_ignore_ascii_case(known))
-}
-
-/// Fields that are for every recipient, so that no hop may ask for their removal.
-fn is_end_to_end(name: &str) -> bool {
-    const FIELDS: [&str; 20] = [
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-length",
-        "content-location",
-        "content-range",
-        "content-type",
-        "cookie",
-        "date",
-        "expect",
-        "expires",
-        "host",
-        "location",
-        "origin",
-        "range",
-        "set-cookie",
-        "trailer",
-        "vary",
-        "via",
-        "www-authenticate",
-    ];
-    FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known)) || is_forwarding(name)
-}
-
-/// Whether a field tells where a request came from, in either spelling: an upstream
-/// that turns names into variables reads `X_Forwarded_For` as `X-Forwarded-For`.
-fn is_forwarding(name: &str) -> bool {
-    let starts_with = |prefix: &[u8]| {
-        let bytes = name.as_bytes();
-        bytes.len() >= prefix.len()
-            && bytes.iter().zip(prefix).all(|(byte, expected)| {
-                byte.eq_ignore_ascii_case(expected) || (*byte == b'_' && *expected == b'-')
-            })
-    };
-    match name.as_bytes().first() {
-        Some(b'f' | b'F') => name.eq_ignore_ascii_case("forwarded"),
-        Some(b'x' | b'X') => {
-            starts_with(b"x-forwarded-") || (name.len() == 9 && starts_with(b"x-real-ip"))
-        }
-        _ => false,
-    }
 }
 
 fn remove_forwarding(headers: &mut HeaderMap) {

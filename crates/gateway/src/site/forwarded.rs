@@ -5,8 +5,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use tidegate_http::{ConnectionInfo, Scheme};
 
 use crate::forward::{
-    ForwardedScheme, RequestHop, Trust, UpgradePolicy, ViaPolicy, X_FORWARDED_FOR,
-    X_FORWARDED_HOST, X_FORWARDED_PROTO, prepare_request,
+    ForwardedScheme, RequestHop, Trust, UpgradePolicy, ViaPolicy, XForwarded, prepare_request,
 };
 
 /// Which forwarding fields are written, and whose are believed.
@@ -18,16 +17,6 @@ pub struct ForwardedSpec {
     pub x_forwarded: XForwarded,
     /// The name in `Via`.
     pub via: ViaName,
-}
-
-/// Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent to upstreams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum XForwarded {
-    /// They are.
-    #[default]
-    Send,
-    /// They are not.
-    Omit,
 }
 
 /// The name this gateway has in `Via`.
@@ -64,15 +53,11 @@ impl ForwardedSpec {
                 ViaName::Own => ViaPolicy::Append,
                 ViaName::Pseudonym(_) | ViaName::Omit => ViaPolicy::Omit,
             },
+            x_forwarded: self.x_forwarded,
         };
         prepare_request(headers, &hop);
         if let ViaName::Pseudonym(name) = &self.via {
             headers.append(VIA, name.clone());
-        }
-        if self.x_forwarded == XForwarded::Omit {
-            for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
-                headers.remove(name);
-            }
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::client::{
 use crate::context::Context;
 use crate::exchange::Response;
 use crate::fault::{Fault, FaultKind};
+use crate::hop::{self, UpgradeField};
 use crate::tunnel;
 
 pub(crate) async fn send(
@@ -103,10 +104,15 @@ fn frame(method: &Method, target: RequestTarget<'_>, body: &Body) -> EncodedBody
 
 fn respond(
     mut flow: Flow,
-    head: ResponseHead,
+    mut head: ResponseHead,
     home: &Rc<dyn ConnectionHome>,
 ) -> Result<Response, Fault> {
     flow.intent = head.intent;
+    let upgrade_field = match head.body {
+        BodyLength::Tunnel => UpgradeField::Stays,
+        _ => UpgradeField::Goes,
+    };
+    hop::take_off(&mut head.parts.headers, upgrade_field);
     let mut decoder = BodyDecoder::new(head.body, &flow.settings.limits);
     let body = match head.body {
         BodyLength::None | BodyLength::Fixed(0) => {

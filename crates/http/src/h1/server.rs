@@ -29,6 +29,7 @@ use crate::context::{ConnectionInfo, Context};
 use crate::exchange::{Exchange, HttpHandler, Request, Response};
 use crate::fault::{Fault, FaultKind};
 use crate::headers;
+use crate::hop::{self, UpgradeField};
 use crate::server::{Http2Connection, HttpServer, ServerSettings};
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
@@ -141,8 +142,9 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
     async fn request_begins(&self) -> bool {
         let mut is_hastened = false;
         poll_fn(|cx| {
-            let wire = self.wire.borrow();
+            let mut wire = self.wire.borrow_mut();
             if let Poll::Ready(ready) = wire.io.poll_readable(cx) {
+                wire.is_readable = true;
                 return Poll::Ready(ready.is_ok());
             }
             if wire.deadline.poll_elapsed(cx).is_ready() {
@@ -267,7 +269,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
 
     async fn exchange(&mut self, head: RequestHead, context: &Context) -> Result<Next, Fault> {
         let RequestHead {
-            parts,
+            mut parts,
             body,
             intent,
             expects_continue,
@@ -275,6 +277,13 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         } = head;
         let is_head = parts.method == Method::HEAD;
         let version = parts.version;
+        let upgrade_field = if upgrade {
+            UpgradeField::Stays
+        } else {
+            UpgradeField::Goes
+        };
+        hop::take_off(&mut parts.headers, upgrade_field);
+        context.set_asks_upgrade(upgrade);
         let body = self.take_body(body, expects_continue);
         let exchange = Exchange {
             request: Request::from_parts(parts, body),

@@ -42,6 +42,8 @@ pub(crate) struct Wire {
     pub(crate) awaits_continue: Continue,
     pub(crate) outbox: Outbox,
     pub(crate) deadline: Deadline,
+    /// Whether the stream was just seen to be readable, so that it need not be asked.
+    pub(crate) is_readable: bool,
     stall: Stall,
 }
 
@@ -63,6 +65,7 @@ impl Wire {
             awaits_continue: Continue::Settled,
             outbox: Outbox::default(),
             deadline: Deadline::new(),
+            is_readable: false,
             stall: Stall::None,
         }
     }
@@ -74,8 +77,11 @@ impl Wire {
         cx: &mut Context<'_>,
         size: BufferSize,
     ) -> Poll<io::Result<usize>> {
-        ready!(self.io.poll_readable(cx))?;
         if self.input.capacity() == 0 {
+            // No buffer is taken for a stream that has nothing to put into it.
+            if !std::mem::take(&mut self.is_readable) {
+                ready!(self.io.poll_readable(cx))?;
+            }
             self.input = buffer::take(size);
         } else if self.input.capacity() == self.input.len() || size == BufferSize::Body {
             self.make_room(size);

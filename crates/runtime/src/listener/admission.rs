@@ -110,8 +110,9 @@ impl Incoming {
     pub fn admit(self, admission: &Admission, pass: Pass) -> io::Result<Admitted> {
         let (io, local) = match self.stream {
             IncomingStream::Tcp(stream) => {
-                if admission.nodelay {
-                    stream.set_nodelay(true)?;
+                // On by inheritance: listening sockets have it set.
+                if !admission.nodelay {
+                    stream.set_nodelay(false)?;
                 }
                 let local = match self.local {
                     Some(local) => local,

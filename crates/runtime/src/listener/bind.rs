@@ -76,6 +76,8 @@ fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
         // Whatever the machine's default: `[::]` means IPv6, so that `0.0.0.0` can stand beside it.
         socket.set_only_v6(true)?;
     }
+    // Accepted sockets inherit it, which spares a system call for each.
+    socket.set_tcp_nodelay(true)?;
     // Connections of a predecessor in TIME_WAIT do not keep the address from us.
     socket.set_reuse_address(true)?;
     Ok(socket)
@@ -126,5 +128,25 @@ pub(super) fn unlink(path: &Path, identity: FileIdentity) {
         && let Err(error) = fs::remove_file(path)
     {
         tracing::warn!(path = %path.display(), %error, "cannot remove the socket file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_send_without_delay() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (socket, bound) = bind_tcp(any, 1, Occupancy::Exclusive).unwrap();
+        let listener = TcpListener::from(socket);
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(bound).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
     }
 }

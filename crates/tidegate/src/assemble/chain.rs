@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use tidegate_gateway::forward::{HeaderEdits, PeerTrust, Trust};
+use tidegate_gateway::forward::{HeaderEdits, PeerTrust, Trust, XForwarded};
 use tidegate_gateway::logged::{LogMode, LoggedFactory};
 use tidegate_gateway::route::{RouteSpec, RouteTable};
 use tidegate_gateway::site::{
     Action, FixedResponse, ForwardedSpec, Redirect, Route, RouteTimeouts, SiteFactory, SiteSpec,
-    ViaName, XForwarded,
+    ViaName,
 };
 use tidegate_gateway::upstream::UpstreamSpec;
 use tidegate_http::Fault;

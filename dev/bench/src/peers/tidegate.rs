@@ -44,6 +44,7 @@ protocol = \"http\"
 listen = [\"127.0.0.1:{http}\"]
 backlog = 4096
 access_log = false
+forwarded = {{ x_forwarded = false }}
 limits = {{ connections = 30000 }}
 {plain}
 [servers.secure]
@@ -52,6 +53,7 @@ listen = [\"127.0.0.1:{https}\"]
 tls = {{ certificates = [{{ chain = \"{chain}\", key = \"{key}\" }}], session_tickets = false }}
 backlog = 4096
 access_log = false
+forwarded = {{ x_forwarded = false }}
 limits = {{ connections = 30000 }}
 {secure}
 [upstreams.origin]

@@ -72,6 +72,8 @@ pub(super) struct Flow {
     informed: usize,
     /// Whether any byte of a response has arrived.
     answered: bool,
+    /// Whether the stream has been asked to tell when it is readable.
+    is_awaited: bool,
     /// Whether the request's body is waited for, so that the server is not.
     starved: bool,
 }
@@ -96,6 +98,7 @@ impl Flow {
             parser,
             informed: 0,
             answered: false,
+            is_awaited: false,
             starved: false,
         }
     }
@@ -256,7 +259,10 @@ impl Flow {
 
     /// Reads more of the response; holds a buffer only while there is something in it.
     pub(super) fn poll_fill(&mut self, cx: &mut TaskContext<'_>) -> Poll<std::io::Result<usize>> {
-        ready!(self.connection.io.poll_readable(cx))?;
+        // No buffer is taken before the server is heard of; a second call means it was.
+        if self.input.capacity() == 0 && !std::mem::replace(&mut self.is_awaited, true) {
+            ready!(self.connection.io.poll_readable(cx))?;
+        }
         if self.input.is_empty() && !self.input.try_reclaim(BufferSize::Body.bytes()) {
             self.input = buffer::take(BufferSize::Body);
         } else if self.input.capacity() == self.input.len() {
@@ -264,6 +270,7 @@ impl Flow {
         }
         let read = self.connection.io.poll_read_into(cx, &mut self.input);
         if read.is_pending() && self.input.is_empty() {
+            self.is_awaited = false;
             buffer::give(std::mem::take(&mut self.input), BufferSize::Body);
         }
         read

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    self, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
     TRANSFER_ENCODING, UPGRADE,
 };
 
@@ -115,10 +115,50 @@ pub(super) fn field(
     head: &Bytes,
     line: &httparse::Header<'_>,
 ) -> Result<(HeaderName, HeaderValue), ParseError> {
-    let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| ParseError::HeaderName)?;
+    let name = match usual_name(line.name.as_bytes()) {
+        Some(name) => name,
+        None => HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| ParseError::HeaderName)?,
+    };
     let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
         .map_err(|_| ParseError::HeaderValue)?;
     Ok((name, value))
+}
+
+/// The names most messages use, as most senders spell them: a comparison spares
+/// putting each letter in lower case first.
+fn usual_name(name: &[u8]) -> Option<HeaderName> {
+    Some(match name {
+        b"TE" | b"te" => header::TE,
+        b"Age" | b"age" => header::AGE,
+        b"Via" | b"via" => header::VIA,
+        b"Date" | b"date" => header::DATE,
+        b"ETag" | b"etag" => header::ETAG,
+        b"Host" | b"host" => HOST,
+        b"Vary" | b"vary" => header::VARY,
+        b"Accept" | b"accept" => header::ACCEPT,
+        b"Cookie" | b"cookie" => header::COOKIE,
+        b"Origin" | b"origin" => header::ORIGIN,
+        b"Server" | b"server" => header::SERVER,
+        b"Expires" | b"expires" => header::EXPIRES,
+        b"Referer" | b"referer" => header::REFERER,
+        b"Location" | b"location" => header::LOCATION,
+        b"Connection" | b"connection" => CONNECTION,
+        b"Set-Cookie" | b"set-cookie" => header::SET_COOKIE,
+        b"User-Agent" | b"user-agent" => header::USER_AGENT,
+        b"Content-Type" | b"content-type" => header::CONTENT_TYPE,
+        b"Accept-Ranges" | b"accept-ranges" => header::ACCEPT_RANGES,
+        b"Authorization" | b"authorization" => header::AUTHORIZATION,
+        b"Cache-Control" | b"cache-control" => header::CACHE_CONTROL,
+        b"If-None-Match" | b"if-none-match" => header::IF_NONE_MATCH,
+        b"Last-Modified" | b"last-modified" => header::LAST_MODIFIED,
+        b"Content-Length" | b"content-length" => CONTENT_LENGTH,
+        b"Accept-Encoding" | b"accept-encoding" => header::ACCEPT_ENCODING,
+        b"Accept-Language" | b"accept-language" => header::ACCEPT_LANGUAGE,
+        b"Content-Encoding" | b"content-encoding" => header::CONTENT_ENCODING,
+        b"If-Modified-Since" | b"if-modified-since" => header::IF_MODIFIED_SINCE,
+        b"Transfer-Encoding" | b"transfer-encoding" => TRANSFER_ENCODING,
+        _ => return None,
+    })
 }
 
 /// An emptied map for the next head, or nothing worth keeping.
