@@ -123,7 +123,9 @@ mod tests {
             headers.append(name, HeaderValue::from_static(value));
         }
         take_off(&mut headers, upgrade);
-        headers.keys().map(ToString::to_string).collect()
+        let mut names: Vec<String> = headers.keys().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
     }
 
     #[test]
@@ -153,6 +155,6 @@ mod tests {
             ("host", "a"),
             ("cookie", "b"),
         ];
-        assert_eq!(left_of(&fields, UpgradeField::Goes), ["host", "cookie"]);
+        assert_eq!(left_of(&fields, UpgradeField::Goes), ["cookie", "host"]);
     }
 }
