@@ -240,40 +240,12 @@ fn counted(body: Body, count: &Rc<std::cell::Cell<u64>>) -> Body {
         count.set(body.size_hint().exact().unwrap_or(0));
         return body;
     }
-    Body::stream(Counted {
-        body,
-        count: count.clone(),
+    let count = count.clone();
+    body.inspect(move |frame| {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        count.set(count.get() + length);
+        Ok(())
     })
-}
-
-struct Counted {
-    body: Body,
-    count: Rc<std::cell::Cell<u64>>,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.count.set(self.count.get() + length);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// Makes [`Logged`] handlers. A worker's buffer is handed from one to the next.

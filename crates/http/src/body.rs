@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -72,6 +72,22 @@ impl Body {
         T: Future<Output = ()> + 'static,
     {
         Self(Kind::Upgrade(Upgrade(Box::new(|io| Box::pin(start(io))))))
+    }
+
+    /// This body, each frame of which `inspect` sees before it is passed on, and
+    /// may refuse. `inspect` lives, with what it holds, as long as the body does.
+    ///
+    /// The body becomes a stream: inspect one that [is at hand](Self::is_at_hand)
+    /// where it stands.
+    #[must_use]
+    pub fn inspect<F>(self, inspect: F) -> Self
+    where
+        F: FnMut(&Frame<Bytes>) -> Result<(), Fault> + Unpin + 'static,
+    {
+        Self::stream(Inspected {
+            body: self,
+            inspect,
+        })
     }
 
     /// The bytes, if they are all at hand (none, for an empty body).
@@ -144,6 +160,40 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream(stream) => stream.size_hint(),
         }
+    }
+}
+
+struct Inspected<F> {
+    body: Body,
+    inspect: F,
+}
+
+impl<F> http_body::Body for Inspected<F>
+where
+    F: FnMut(&Frame<Bytes>) -> Result<(), Fault> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
+        let pulled = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        Poll::Ready(pulled.map(|frame| {
+            let frame = frame?;
+            (this.inspect)(&frame)?;
+            Ok(frame)
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

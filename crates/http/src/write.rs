@@ -9,8 +9,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http_body::{Body as _, Frame};
 use tidegate_runtime::io::Io;
 use tokio::io::AsyncWrite;
+
+use crate::body::Body;
+use crate::fault::{Fault, FaultKind};
+use crate::h1::codec::BodyEncoder;
+
+/// Whether a body has more to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It has.
+    ToCome,
+    /// What was put in is the last of it.
+    None,
+}
 
 /// At most three pieces: encoded bytes, body data by reference, encoded bytes.
 #[derive(Debug, Default)]
@@ -32,6 +46,39 @@ impl Outbox {
     /// Whether another frame may be put in.
     pub(crate) fn has_room(&self) -> bool {
         self.data.is_empty() && self.tail.is_empty()
+    }
+
+    /// Puts a frame of `body`, or its end, in; whether more of the body is to come.
+    ///
+    /// # Errors
+    ///
+    /// The body does not keep to what its head announced: a defect of its source.
+    pub(crate) fn put(
+        &mut self,
+        frame: Option<Frame<Bytes>>,
+        body: &Body,
+        encoder: &mut BodyEncoder,
+    ) -> Result<Rest, Fault> {
+        let encoded = match frame.map(Frame::into_data) {
+            None => encoder.finish(&mut self.lead, None).map(|()| Rest::None),
+            Some(Ok(data)) if body.is_end_stream() => {
+                // The end leaves in the same write.
+                let tail = encoder.last_data(&mut self.lead, data.len());
+                self.data = data;
+                tail.map(|tail| self.tail = tail).map(|()| Rest::None)
+            }
+            Some(Ok(data)) => {
+                let tail = encoder.data(&mut self.lead, data.len());
+                self.data = data;
+                tail.map(|tail| self.tail = tail).map(|()| Rest::ToCome)
+            }
+            Some(Err(frame)) => {
+                let trailers = frame.into_trailers().ok();
+                let ended = encoder.finish(&mut self.lead, trailers.as_ref());
+                ended.map(|()| Rest::None)
+            }
+        };
+        encoded.map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))
     }
 
     /// Writes until nothing is left. Gives up its turn, having added what was

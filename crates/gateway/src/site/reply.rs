@@ -1,12 +1,9 @@
 //! Responses the gateway gives itself, and the limit on request bodies.
 
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
-
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, LOCATION};
 use http::{HeaderName, HeaderValue, Request, StatusCode, uri::PathAndQuery};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use tidegate_http::h1::codec::ParseError;
 use tidegate_http::{Body, Context, Fault, FaultKind, Response};
 
@@ -85,45 +82,13 @@ pub(super) fn limited(body: Body, body_bytes: u64) -> Result<Body, Fault> {
     match body.size_hint().exact() {
         Some(length) if length > body_bytes => Err(ParseError::BodyTooLarge.into()),
         Some(_) => Ok(body),
-        None => Ok(Body::stream(Limited {
-            body,
-            left: body_bytes,
-        })),
-    }
-}
-
-struct Limited {
-    body: Body,
-    left: u64,
-}
-
-impl http_body::Body for Limited {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let this = &mut *self;
-        Pin::new(&mut this.body).poll_frame(cx).map(|frame| {
-            frame.map(|frame| {
-                let frame = frame?;
+        None => {
+            let mut left = body_bytes;
+            Ok(body.inspect(move |frame| {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                this.left = this
-                    .left
-                    .checked_sub(length)
-                    .ok_or(ParseError::BodyTooLarge)?;
-                Ok(frame)
-            })
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+                left = left.checked_sub(length).ok_or(ParseError::BodyTooLarge)?;
+                Ok(())
+            }))
+        }
     }
 }

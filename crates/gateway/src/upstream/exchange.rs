@@ -151,9 +151,10 @@ impl Upstream {
             return response;
         }
         response.map(|body| {
-            Body::stream(Counted {
-                body,
-                _in_flight: in_flight,
+            body.inspect(move |_| {
+                // Held for its drop: the place is given up with the body.
+                let _ = &in_flight;
+                Ok(())
             })
         })
     }
@@ -204,30 +205,4 @@ async fn send(
         .send(outgoing, &attempt.client, &endpoint.home, context)
         .await
         .map_err(|failure| (failure.fault, failure.progress))
-}
-
-/// A response body that holds its place among the requests under way.
-struct Counted {
-    body: Body,
-    _in_flight: InFlight,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Fault>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Version};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use tidegate_runtime::buffer::{self, BufferSize};
 
 use super::codec::{
@@ -20,7 +20,7 @@ use crate::context::Informational;
 use crate::exchange::Response;
 use crate::fault::{Fault, FaultKind};
 use crate::headers;
-use crate::write::Outbox;
+use crate::write::Rest;
 
 /// What the request decides about its response.
 pub(crate) struct Answer {
@@ -193,7 +193,10 @@ impl Sending {
                 // left of the request's, and that reads from the same wire.
                 match Pin::new(&mut self.body).poll_frame(cx) {
                     Poll::Ready(frame) => {
-                        self.encode(frame.transpose()?, &mut wire.borrow_mut().outbox)?;
+                        let mut wire = wire.borrow_mut();
+                        let frame = frame.transpose()?;
+                        let rest = wire.outbox.put(frame, &self.body, &mut self.encoder)?;
+                        self.pulls = rest == Rest::ToCome;
                     }
                     Poll::Pending if wire.borrow().outbox.is_empty() => return Poll::Pending,
                     Poll::Pending => {}
@@ -205,30 +208,5 @@ impl Sending {
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-
-    fn encode(&mut self, frame: Option<Frame<Bytes>>, outbox: &mut Outbox) -> Result<(), Fault> {
-        let encoded = match frame.map(Frame::into_data) {
-            None => {
-                self.pulls = false;
-                self.encoder.finish(&mut outbox.lead, None)
-            }
-            Some(Ok(data)) => {
-                self.pulls = !self.body.is_end_stream();
-                let tail = if self.pulls {
-                    self.encoder.data(&mut outbox.lead, data.len())
-                } else {
-                    self.encoder.last_data(&mut outbox.lead, data.len())
-                };
-                outbox.data = data;
-                tail.map(|tail| outbox.tail = tail)
-            }
-            Some(Err(frame)) => {
-                self.pulls = false;
-                let trailers = frame.into_trailers().ok();
-                self.encoder.finish(&mut outbox.lead, trailers.as_ref())
-            }
-        };
-        encoded.map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::BytesMut;
 use http::{Method, StatusCode};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::clock;
 use tidegate_runtime::io::Io;
@@ -19,7 +19,7 @@ use crate::client::{ClientConnection, ClientSettings, ConnectionHome, Progress, 
 use crate::context::Context;
 use crate::fault::{Fault, FaultKind};
 use crate::headers;
-use crate::write::Outbox;
+use crate::write::{Outbox, Rest};
 
 /// The most informational responses one request may be answered with.
 const INFORMATIONAL_MAX: usize = 16;
@@ -114,7 +114,11 @@ impl Flow {
                         if std::mem::take(&mut self.starved) {
                             self.connection.deadline.arm(self.settings.response_timeout);
                         }
-                        upload.encode(frame.transpose()?, &mut self.outbox)?;
+                        let frame = frame.transpose()?;
+                        let rest = self.outbox.put(frame, &upload.body, &mut upload.encoder)?;
+                        if rest == Rest::None {
+                            upload.stage = Stage::Flushing;
+                        }
                     }
                     Poll::Pending if self.outbox.is_empty() => return Poll::Pending,
                     Poll::Pending => {}
@@ -301,36 +305,4 @@ impl Flow {
 /// The server's message is wrong: that is nothing the client can be told of.
 pub(super) fn protocol_fault(error: ParseError) -> Fault {
     Fault::new(FaultKind::UpstreamProtocol, error.to_string())
-}
-
-impl Upload {
-    fn encode(
-        &mut self,
-        frame: Option<Frame<bytes::Bytes>>,
-        outbox: &mut Outbox,
-    ) -> Result<(), Fault> {
-        let encoded = match frame.map(Frame::into_data) {
-            None => {
-                self.stage = Stage::Flushing;
-                self.encoder.finish(&mut outbox.lead, None)
-            }
-            Some(Ok(data)) => {
-                let last = self.body.is_end_stream();
-                let tail = if last {
-                    self.stage = Stage::Flushing;
-                    self.encoder.last_data(&mut outbox.lead, data.len())
-                } else {
-                    self.encoder.data(&mut outbox.lead, data.len())
-                };
-                outbox.data = data;
-                tail.map(|tail| outbox.tail = tail)
-            }
-            Some(Err(frame)) => {
-                self.stage = Stage::Flushing;
-                let trailers = frame.into_trailers().ok();
-                self.encoder.finish(&mut outbox.lead, trailers.as_ref())
-            }
-        };
-        encoded.map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))
-    }
 }
