@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidegate_gateway::resolve::{
@@ -295,8 +293,14 @@ fn an_ip_address_needs_no_resolver() {
     assert_eq!(handle.watched(), 0);
 }
 
-/// Counts warnings.
-struct Warnings(Arc<AtomicUsize>);
+thread_local! {
+    /// How many warnings this thread has logged.
+    static WARNINGS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts warnings. Installed for the whole process, because a subscriber of one
+/// thread is not asked about what another thread logs first.
+struct Warnings;
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -312,7 +316,7 @@ impl Subscriber for Warnings {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        WARNINGS.set(WARNINGS.get() + 1);
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -322,21 +326,19 @@ impl Subscriber for Warnings {
 
 #[test]
 fn a_failing_name_is_warned_of_once_until_it_recovers() {
-    let warnings = Arc::new(AtomicUsize::new(0));
-    tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
-        let fake = Fake::default();
-        simulate(&fake, async |handle| {
-            let api = handle.watch("api", 80);
-            sleep(Duration::from_secs(300)).await;
-            assert!(fake.asked("api") > 20);
-            assert_eq!(warnings.load(Ordering::Relaxed), 1);
-            fake.plan("api", Plan::Answer(addresses(&["10.0.0.1:80"])));
-            sleep(Duration::from_secs(20)).await;
-            assert_eq!(api.addresses().len(), 1);
-            fake.plan("api", Plan::Fail);
-            sleep(Duration::from_secs(300)).await;
-            assert_eq!(warnings.load(Ordering::Relaxed), 2);
-        });
+    tracing::subscriber::set_global_default(Warnings).unwrap();
+    let fake = Fake::default();
+    simulate(&fake, async |handle| {
+        let api = handle.watch("api", 80);
+        sleep(Duration::from_secs(300)).await;
+        assert!(fake.asked("api") > 20);
+        assert_eq!(WARNINGS.get(), 1);
+        fake.plan("api", Plan::Answer(addresses(&["10.0.0.1:80"])));
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(api.addresses().len(), 1);
+        fake.plan("api", Plan::Fail);
+        sleep(Duration::from_secs(300)).await;
+        assert_eq!(WARNINGS.get(), 2);
     });
 }
 
