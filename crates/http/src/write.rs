@@ -1,8 +1,8 @@
 //! Bytes on their way out: what was encoded and what was only referred to,
 //! leaving in one vectored write.
 //!
-//! Copying a small body behind its head to spare the vector was measured and is
-//! dearer: the kernel copies bytes that were just written at a tenth of the speed.
+//! Copying a small body behind its head to spare the vector was measured and
+//! gained nothing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
