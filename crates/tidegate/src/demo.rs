@@ -2,8 +2,10 @@
 //! origin of its own.
 
 use std::convert::Infallible;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
@@ -22,6 +24,9 @@ use crate::settings::{self, Colour};
 
 /// The port tried first; the kernel picks another if it is taken.
 const PORT: u16 = 8080;
+
+/// How many names for the directory are tried.
+const DIRECTORY_NAMES_MAX: u32 = 16;
 
 /// The running demo; dropping it removes its socket's directory.
 pub struct Demo {
@@ -50,11 +55,9 @@ impl Demo {
     ///
     /// No port, no directory for temporary files, or a defect.
     pub async fn start() -> Result<(Self, Deployer), DemoError> {
-        let directory = std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&directory)?;
         let demo = Self {
             address: free_address()?,
-            directory,
+            directory: own_directory()?,
         };
         let socket = demo.directory.join("origin.sock");
         let text = settings_text(demo.address, &socket);
@@ -90,6 +93,22 @@ impl Drop for Demo {
         // What cannot be removed is in the directory for temporary files.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A new directory that nobody else may enter. One that is there already may be
+/// somebody's trap, or left by a process that was killed: another name is tried.
+fn own_directory() -> io::Result<PathBuf> {
+    let mut taken = io::Error::from(io::ErrorKind::AlreadyExists);
+    for attempt in 0..DIRECTORY_NAMES_MAX {
+        let name = format!("tidegate-demo-{}-{attempt}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(taken)
 }
 
 fn free_address() -> io::Result<SocketAddr> {

@@ -5,6 +5,8 @@
 //! that the content differs from what was read last.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+
+use crate::settings::FILE_BYTES_MAX;
 
 /// How long the content must stay the same before it counts: writers write in steps.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -71,8 +75,13 @@ impl FileWatch {
         self.content = self.read();
     }
 
+    /// As much of the file as settings are read from.
     fn read(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.path).ok()
+        let mut content = Vec::new();
+        let file = File::open(&self.path).ok()?;
+        let mut limited = file.take(FILE_BYTES_MAX + 1);
+        limited.read_to_end(&mut content).ok()?;
+        Some(content)
     }
 
     /// Waits until the content is another than the one known, and has settled.
