@@ -1,0 +1,3 @@
+//! The state of a broker, with no socket, clock, thread or runtime.
+
+pub mod topics;

@@ -1,0 +1,5 @@
+//! MQTT for Tidegate: the state of a broker, without I/O.
+
+#![forbid(unsafe_code)]
+
+pub mod broker;
