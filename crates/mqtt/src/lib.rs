@@ -1,5 +1,6 @@
-//! MQTT for Tidegate: the state of a broker, without I/O.
+//! MQTT.
 
 #![forbid(unsafe_code)]
 
 pub mod broker;
+pub mod codec;

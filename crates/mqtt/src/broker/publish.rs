@@ -1,0 +1,187 @@
+//! PUBLISH from a client (section 3.3).
+
+use std::rc::Rc;
+
+use super::{
+    Broker,
+    access::Access,
+    aliases::AliasError,
+    durable::Record,
+    held::Until,
+    input::StoreState,
+    limits::OverRate,
+    message::Message,
+    reply::Reply,
+    route::{Reached, Source},
+    session::SessionKey,
+    time::Moment,
+};
+use crate::codec::{Publish, QoS, ReasonCode};
+
+/// A PUBLISH that breaks the protocol ends the connection with this reason.
+type Violation = ReasonCode;
+
+impl Broker {
+    pub(super) fn publish(
+        &mut self,
+        now: Moment,
+        key: SessionKey,
+        packet: &Publish<'_>,
+    ) -> Result<(), Violation> {
+        self.counters.publishes_received += 1;
+        self.counters.payload_bytes_received += packet.payload.len() as u64;
+        let topic = self.topic_of(key, packet)?;
+        if packet.qos != QoS::AtMostOnce {
+            self.within_receive_maximum(key, packet)?;
+            if self.is_repeated(key, packet) {
+                return Ok(());
+            }
+        }
+        if let Err(reason) = self.may_publish(now, key, packet, topic.as_deref())? {
+            self.answer(key, packet, reason, Until::default());
+            return Ok(());
+        }
+        let message = Rc::new(Message::of_publish(now, packet, topic.as_deref()));
+        let before = self.journal.mark();
+        let reached = self.route(now, &message, Source::Client(key));
+        if packet.qos == QoS::ExactlyOnce {
+            self.received(key, packet);
+        }
+        if packet.qos == QoS::AtMostOnce {
+            return Ok(());
+        }
+        let wrote = self.journal.mark() != before;
+        let reason = match reached.anybody {
+            true => ReasonCode::Success,
+            false => ReasonCode::NoMatchingSubscribers,
+        };
+        let until = self.until(reached, wrote);
+        self.answer(key, packet, reason, until);
+        Ok(())
+    }
+
+    /// The topic that an alias stands for; none if the packet names it itself.
+    fn topic_of(
+        &mut self,
+        key: SessionKey,
+        packet: &Publish<'_>,
+    ) -> Result<Option<Rc<str>>, Violation> {
+        let maximum = self.limits.topic_aliases_in;
+        let topic = match (packet.topic_alias(), &mut self.sessions[key].link) {
+            (Some(alias), Some(link)) => {
+                let resolved = link.aliases_in.resolve(alias, packet.topic, maximum);
+                Some(resolved.map_err(|error| match error {
+                    AliasError::OutOfRange => ReasonCode::TopicAliasInvalid,
+                    AliasError::Unknown => ReasonCode::ProtocolError,
+                })?)
+            }
+            _ if packet.topic.is_empty() => return Err(ReasonCode::ProtocolError),
+            _ => None,
+        };
+        Ok(topic)
+    }
+
+    /// No more unacknowledged messages than we said (3.3.4-7). One that comes
+    /// again is not one more.
+    fn within_receive_maximum(
+        &mut self,
+        key: SessionKey,
+        packet: &Publish<'_>,
+    ) -> Result<(), Violation> {
+        let session = &self.sessions[key];
+        let held = session
+            .link
+            .as_ref()
+            .map_or(0, |link| link.replies.unacknowledged());
+        let open = session.inbox.len() + usize::from(held);
+        if open < usize::from(self.limits.receive_maximum)
+            || session.inbox.contains(packet.packet_id())
+        {
+            return Ok(());
+        }
+        self.counters.receive_maximum_exceeded += 1;
+        Err(ReasonCode::ReceiveMaximumExceeded)
+    }
+
+    /// A message of QoS 2 that was received before is acknowledged again and
+    /// not delivered again (4.3.3-10).
+    fn is_repeated(&mut self, key: SessionKey, packet: &Publish<'_>) -> bool {
+        let repeated =
+            packet.qos == QoS::ExactlyOnce && self.sessions[key].inbox.contains(packet.packet_id());
+        if repeated {
+            self.counters.publishes_repeated += 1;
+            let until = self.until(Reached::default(), self.sessions[key].is_stored());
+            self.answer(key, packet, ReasonCode::Success, until);
+        }
+        repeated
+    }
+
+    /// Whether a message is taken. A refusal goes into the acknowledgement
+    /// where there is one; without one the message is dropped.
+    fn may_publish(
+        &mut self,
+        now: Moment,
+        key: SessionKey,
+        packet: &Publish<'_>,
+        alias: Option<&str>,
+    ) -> Result<Result<(), ReasonCode>, Violation> {
+        let topic = alias.unwrap_or(packet.topic);
+        let rate = self.limits.publish_rate;
+        let session = &mut self.sessions[key];
+        let in_rate = match &mut session.link {
+            Some(link) => link.publish_rate.take(rate, now),
+            None => true,
+        };
+        if !in_rate {
+            self.counters.publish_rate_exceeded += 1;
+            return match self.limits.publish_over_rate {
+                OverRate::Refuse => Ok(Err(ReasonCode::QuotaExceeded)),
+                OverRate::Disconnect => Err(ReasonCode::MessageRateTooHigh),
+            };
+        }
+        if topic.len() > self.limits.topic_levels
+            && topic.split('/').count() > self.limits.topic_levels
+        {
+            self.counters.levels_exceeded += 1;
+            return Ok(Err(ReasonCode::TopicNameInvalid));
+        }
+        let session = &self.sessions[key];
+        let access = self
+            .access
+            .may_publish(session.client(), topic, packet.qos, packet.retain);
+        if access == Access::Deny {
+            self.counters.publishes_denied += 1;
+            return Ok(Err(ReasonCode::NotAuthorized));
+        }
+        if self.store == StoreState::Full && packet.qos != QoS::AtMostOnce {
+            self.counters.publishes_unstored += 1;
+            return Ok(Err(ReasonCode::QuotaExceeded));
+        }
+        if packet.retain && !packet.payload.is_empty() {
+            let bytes = packet.payload.len();
+            if self.retained.room(topic, bytes).is_err() {
+                self.counters.retained_exceeded += 1;
+                return Ok(Err(ReasonCode::QuotaExceeded));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Remembers that a message of QoS 2 was received.
+    fn received(&mut self, key: SessionKey, packet: &Publish<'_>) {
+        let session = &mut self.sessions[key];
+        session.inbox.insert(packet.packet_id());
+        if session.is_stored() {
+            self.journal
+                .write(Record::ReceivedPut(session.number, packet.packet_id()));
+        }
+    }
+
+    fn answer(&mut self, key: SessionKey, packet: &Publish<'_>, reason: ReasonCode, until: Until) {
+        match packet.qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.reply(key, Reply::PubAck(packet.packet_id(), reason), until),
+            QoS::ExactlyOnce => self.reply(key, Reply::PubRec(packet.packet_id(), reason), until),
+        }
+    }
+}

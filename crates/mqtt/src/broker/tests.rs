@@ -1,0 +1,13 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bounds;
+mod cores;
+mod delivery;
+pub(super) mod driver;
+mod durability;
+mod exactly_once;
+mod leaving;
+mod retained;
+mod sessions;
+mod sharing;
+mod wills;

@@ -1,0 +1,404 @@
+//! Drives one core as a server would, and shows what clients get as lines.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::super::{
+    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Reply, Restored,
+    Settings, TopicAlias,
+    durable::{Commit, Durability, Token},
+    shard::ShardId,
+    time::Moment,
+};
+use crate::broker::ShardMessage;
+use crate::codec::{
+    Ack, Connect, Disconnect, Filter, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
+    Unsubscribe, Version, Will,
+};
+
+pub(in crate::broker) const Q0: QoS = QoS::AtMostOnce;
+pub(in crate::broker) const Q1: QoS = QoS::AtLeastOnce;
+pub(in crate::broker) const Q2: QoS = QoS::ExactlyOnce;
+
+pub(in crate::broker) fn connect_packet(client_id: &str) -> Connect<'_> {
+    Connect {
+        version: Version::V5,
+        clean_start: true,
+        keep_alive: 0,
+        client_id,
+        will: None,
+        session_expiry: None,
+        receive_maximum: None,
+        maximum_packet_size: None,
+        topic_alias_maximum: 0,
+        request_response_information: false,
+        request_problem_information: true,
+        auth_method: None,
+        auth_data: None,
+    }
+}
+
+/// A client whose session stays.
+pub(in crate::broker) fn persistent(client_id: &str) -> Connect<'_> {
+    Connect {
+        clean_start: false,
+        session_expiry: Some(3_600),
+        ..connect_packet(client_id)
+    }
+}
+
+pub(in crate::broker) fn will(topic: &str, delay: u32) -> Will<'_> {
+    Will {
+        qos: Q1,
+        retain: false,
+        topic,
+        delay,
+        message_expiry: None,
+        forwarded_properties: &[],
+        payload: b"gone",
+    }
+}
+
+pub(in crate::broker) fn publish_packet<'a>(
+    topic: &'a str,
+    payload: &'a str,
+    qos: QoS,
+    packet_id: u16,
+) -> Publish<'a> {
+    Publish {
+        dup: false,
+        qos,
+        retain: false,
+        topic,
+        packet_id,
+        topic_alias: None,
+        message_expiry: None,
+        forwarded_properties: &[],
+        payload: payload.as_bytes(),
+    }
+}
+
+pub(in crate::broker) fn filter(filter: &str, qos: QoS) -> Filter<'_> {
+    Filter {
+        filter,
+        qos,
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::Send,
+    }
+}
+
+/// One core, its connections' other ends, and a store.
+pub(in crate::broker) struct Driver {
+    pub(in crate::broker) broker: Broker,
+    pub(in crate::broker) now: Moment,
+    pub(in crate::broker) wire: BTreeMap<u32, Vec<String>>,
+    /// Connections that are not read from: what waits for them stays in the core.
+    pub(in crate::broker) unread: Vec<u32>,
+    pub(in crate::broker) store: Restored,
+    /// Batches not reported yet, if `holds_commits`.
+    pub(in crate::broker) commits: VecDeque<Commit>,
+    pub(in crate::broker) holds_commits: bool,
+    pub(in crate::broker) crossing: VecDeque<(ShardId, ShardMessage)>,
+    pub(in crate::broker) is_stopped: bool,
+    next_id: u16,
+}
+
+impl Driver {
+    pub(in crate::broker) fn new(settings: Settings) -> Self {
+        let now = Moment::from_millis(1_000_000);
+        Self {
+            broker: Broker::new(now, settings),
+            now,
+            wire: BTreeMap::new(),
+            unread: Vec::new(),
+            store: Restored::default(),
+            commits: VecDeque::new(),
+            holds_commits: false,
+            crossing: VecDeque::new(),
+            is_stopped: false,
+            next_id: 0,
+        }
+    }
+
+    pub(in crate::broker) fn plain() -> Self {
+        Self::new(Settings::default())
+    }
+
+    pub(in crate::broker) fn durable() -> Self {
+        Self::new(Settings {
+            durability: Durability::Stored,
+            ..Settings::default()
+        })
+    }
+
+    /// The process is killed: a new core from what the store has.
+    pub(in crate::broker) fn crash(&mut self) {
+        let settings = Settings {
+            durability: Durability::Stored,
+            ..Settings::default()
+        };
+        self.broker = Broker::new(self.now, settings);
+        self.commits.clear();
+        self.wire.clear();
+        self.broker.restore(self.now, self.store.clone());
+        self.run();
+    }
+
+    pub(in crate::broker) fn input(&mut self, input: Input<'_>) {
+        self.broker.handle(self.now, input);
+        self.run();
+    }
+
+    /// Does all that the core wants done.
+    pub(in crate::broker) fn run(&mut self) {
+        while let Some(output) = self.broker.poll_output() {
+            match output {
+                Output::Ready(connection) => self.drain(connection),
+                Output::Shard { to, message } => self.crossing.push_back((to, message)),
+                Output::Commit(commit) => {
+                    self.commits.push_back(commit);
+                    if !self.holds_commits {
+                        self.commit();
+                    }
+                }
+                Output::Stopped => self.is_stopped = true,
+            }
+        }
+    }
+
+    /// The store has all it was given.
+    pub(in crate::broker) fn commit(&mut self) {
+        while let Some(commit) = self.commits.pop_front() {
+            let token = commit.token;
+            for record in commit.records {
+                self.store.apply(record);
+            }
+            self.committed(token);
+        }
+    }
+
+    fn committed(&mut self, token: Token) {
+        self.broker.handle(self.now, Input::Committed(token));
+        self.run();
+    }
+
+    fn drain(&mut self, connection: ConnectionId) {
+        if self.unread.contains(&connection.0) {
+            return;
+        }
+        while let Some(outgoing) = self.broker.next_packet(self.now, connection) {
+            let closes = matches!(outgoing, Outgoing::Close);
+            self.wire
+                .entry(connection.0)
+                .or_default()
+                .push(line(&outgoing));
+            if closes {
+                self.broker.handle(self.now, Input::Closed { connection });
+                break;
+            }
+        }
+    }
+
+    /// Reads a connection again.
+    pub(in crate::broker) fn read(&mut self, connection: u32) {
+        self.unread.retain(|unread| *unread != connection);
+        self.drain(ConnectionId(connection));
+        self.run();
+    }
+
+    /// What the connection has got since it was last asked.
+    pub(in crate::broker) fn got(&mut self, connection: u32) -> Vec<String> {
+        self.wire.remove(&connection).unwrap_or_default()
+    }
+
+    /// Lets time pass, stopping at every deadline.
+    pub(in crate::broker) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.broker.next_deadline().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.input(Input::Tick);
+        }
+        self.now = end;
+        self.input(Input::Tick);
+    }
+
+    pub(in crate::broker) fn connect(
+        &mut self,
+        connection: u32,
+        packet: Connect<'_>,
+    ) -> Vec<String> {
+        self.input(Input::Connect {
+            connection: ConnectionId(connection),
+            packet: Box::new(packet),
+            origin: ConnectOrigin::default(),
+        });
+        self.got(connection)
+    }
+
+    /// Connects and expects success.
+    pub(in crate::broker) fn join(&mut self, connection: u32, packet: Connect<'_>) {
+        let got = self.connect(connection, packet);
+        assert!(got[0].starts_with("connack Success"), "{got:?}");
+        self.wire
+            .entry(connection)
+            .or_default()
+            .extend(got.into_iter().skip(1));
+    }
+
+    pub(in crate::broker) fn packet(&mut self, connection: u32, packet: Packet<'_>) {
+        let connection = ConnectionId(connection);
+        self.input(Input::Packet { connection, packet });
+    }
+
+    pub(in crate::broker) fn subscribe(
+        &mut self,
+        connection: u32,
+        filters: &[Filter<'_>],
+    ) -> String {
+        self.subscribe_as(connection, filters, None)
+    }
+
+    /// Subscribes; returns the SUBACK, and leaves what else came.
+    pub(in crate::broker) fn subscribe_as(
+        &mut self,
+        connection: u32,
+        filters: &[Filter<'_>],
+        identifier: Option<u32>,
+    ) -> String {
+        let before = self.got(connection);
+        self.next_id += 1;
+        self.packet(
+            connection,
+            Packet::Subscribe(Subscribe {
+                packet_id: self.next_id,
+                identifier,
+                filters: filters.to_vec(),
+            }),
+        );
+        let mut got = self.got(connection);
+        let suback = got
+            .iter()
+            .position(|line| line.starts_with("suback"))
+            .map(|at| got.remove(at));
+        self.wire.insert(connection, [before, got].concat());
+        suback.unwrap_or_default()
+    }
+
+    pub(in crate::broker) fn unsubscribe(
+        &mut self,
+        connection: u32,
+        filters: &[&str],
+    ) -> Vec<String> {
+        let filters = filters.to_vec();
+        self.packet(
+            connection,
+            Packet::Unsubscribe(Unsubscribe {
+                packet_id: 9,
+                filters,
+            }),
+        );
+        self.got(connection)
+    }
+
+    pub(in crate::broker) fn publish(
+        &mut self,
+        connection: u32,
+        topic: &str,
+        payload: &str,
+        qos: QoS,
+    ) {
+        self.next_id += 1;
+        let packet_id = self.next_id;
+        self.packet(
+            connection,
+            Packet::Publish(publish_packet(topic, payload, qos, packet_id)),
+        );
+    }
+
+    pub(in crate::broker) fn retain(&mut self, connection: u32, topic: &str, payload: &str) {
+        let packet = Publish {
+            retain: true,
+            ..publish_packet(topic, payload, Q0, 0)
+        };
+        self.packet(connection, Packet::Publish(packet));
+    }
+
+    pub(in crate::broker) fn ack(
+        &mut self,
+        connection: u32,
+        make: impl Fn(Ack) -> Packet<'static>,
+        packet_id: u16,
+    ) {
+        let reason = ReasonCode::Success;
+        self.packet(connection, make(Ack { packet_id, reason }));
+    }
+
+    /// The network fails.
+    pub(in crate::broker) fn lose(&mut self, connection: u32) {
+        let connection = ConnectionId(connection);
+        self.input(Input::Closed { connection });
+    }
+
+    pub(in crate::broker) fn disconnect(&mut self, connection: u32, reason: ReasonCode) {
+        let packet = Disconnect {
+            reason,
+            session_expiry: None,
+        };
+        self.packet(connection, Packet::Disconnect(packet));
+    }
+}
+
+fn line(outgoing: &Outgoing) -> String {
+    match outgoing {
+        Outgoing::Close => "close".to_owned(),
+        Outgoing::Publish(publish) => publish_line(publish),
+        Outgoing::Reply(reply) => match reply {
+            Reply::ConnAck(ack) => {
+                let present = if ack.session_present { " present" } else { "" };
+                format!("connack {:?}{present}", ack.reason)
+            }
+            Reply::PubAck(id, reason) => format!("puback {id} {reason:?}"),
+            Reply::PubRec(id, reason) => format!("pubrec {id} {reason:?}"),
+            Reply::PubRel(id, reason) => format!("pubrel {id} {reason:?}"),
+            Reply::PubComp(id, reason) => format!("pubcomp {id} {reason:?}"),
+            Reply::SubAck(reply) => format!("suback {:?}", reply.codes),
+            Reply::UnsubAck(reply) => format!("unsuback {:?}", reply.codes),
+            Reply::PingResp => "pingresp".to_owned(),
+            Reply::Auth(auth) => {
+                let data = String::from_utf8_lossy(&auth.data);
+                format!("auth {:?} {} {data}", auth.reason, auth.method)
+            }
+            Reply::Disconnect(reason) => format!("disconnect {reason:?}"),
+        },
+    }
+}
+
+fn publish_line(publish: &PublishOut) -> String {
+    let message = publish.message();
+    let payload = String::from_utf8_lossy(message.payload());
+    let topic = match publish.alias() {
+        TopicAlias::None => message.topic().to_owned(),
+        TopicAlias::Set(alias) => format!("{}={alias}", message.topic()),
+        TopicAlias::Use(alias) => format!("={alias}"),
+    };
+    let mut line = format!("{topic} {payload} q{}", publish.qos() as u8);
+    if let Some(id) = publish.packet_id() {
+        line += &format!(" #{id}");
+    }
+    if publish.dup() {
+        line += " dup";
+    }
+    if publish.retain() {
+        line += " retain";
+    }
+    if let Some(secs) = publish.expiry_secs() {
+        line += &format!(" expiry={secs}");
+    }
+    if !publish.identifiers().is_empty() {
+        let mut ids = publish.identifiers().to_vec();
+        ids.sort_unstable();
+        line += &format!(" ids={ids:?}");
+    }
+    line
+}
