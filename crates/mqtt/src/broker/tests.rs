@@ -7,6 +7,7 @@ pub(super) mod driver;
 mod durability;
 mod exactly_once;
 mod leaving;
+mod model;
 mod retained;
 mod sessions;
 mod sharing;
