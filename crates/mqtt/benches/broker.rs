@@ -5,13 +5,16 @@
 
 use std::{hint::black_box, time::Instant};
 
+use bytes::Bytes;
 use tidegate_mqtt::{
     broker::{
         Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, Settings, limits::Limits,
         time::Moment, topics::FilterIndex,
     },
     codec::{
-        Ack, Connect, Filter, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, Version,
+        Acknowledgement, Connect, ConnectProperties, Delivery, MessageProperties, Packet,
+        PacketIdentifier, ProtocolVersion, Publish, QualityOfService, Subscribe, Subscription,
+        SubscriptionOptions, Text, TopicFilter, TopicName, UserProperties,
     },
 };
 
@@ -20,7 +23,7 @@ const NOW: Moment = Moment::from_millis(1_000_000);
 struct Bench {
     broker: Broker,
     delivered: u64,
-    packet_id: u16,
+    packet_id: PacketIdentifier,
 }
 
 impl Bench {
@@ -38,7 +41,7 @@ impl Bench {
         Self {
             broker: Broker::new(NOW, settings),
             delivered: 0,
-            packet_id: 0,
+            packet_id: PacketIdentifier::FIRST,
         }
     }
 
@@ -47,62 +50,65 @@ impl Bench {
         self.input(Input::Connect {
             connection: ConnectionId(connection),
             packet: Box::new(Connect {
-                version: Version::V5,
+                version: ProtocolVersion::V5,
                 clean_start: false,
-                keep_alive: 60,
-                client_id: &client_id,
+                keep_alive_seconds: 60,
+                client_identifier: Text::copy_from(&client_id).expect("a valid name"),
                 will: None,
-                session_expiry,
-                receive_maximum: None,
-                maximum_packet_size: None,
-                topic_alias_maximum: 0,
-                request_response_information: false,
-                request_problem_information: true,
-                auth_method: None,
-                auth_data: None,
+                user_name: None,
+                password: None,
+                properties: ConnectProperties {
+                    session_expiry_seconds: session_expiry,
+                    ..ConnectProperties::default()
+                },
             }),
             origin: ConnectOrigin::default(),
         });
     }
 
-    fn subscribe(&mut self, connection: u32, filter: &str, qos: QoS) {
-        let filters = vec![Filter {
-            filter,
-            qos,
-            no_local: false,
-            retain_as_published: false,
-            retain_handling: RetainHandling::Send,
-        }];
+    fn subscribe(&mut self, connection: u32, filter: &str, quality_of_service: QualityOfService) {
+        let subscription = Subscription {
+            filter: TopicFilter::try_from(filter).expect("a valid filter"),
+            options: SubscriptionOptions {
+                quality_of_service,
+                ..SubscriptionOptions::default()
+            },
+        };
         let packet = Packet::Subscribe(Subscribe {
-            packet_id: 1,
-            identifier: None,
-            filters,
+            packet_identifier: PacketIdentifier::FIRST,
+            subscription_identifier: None,
+            user_properties: UserProperties::new(),
+            subscriptions: vec![subscription],
         });
         self.packet(connection, packet);
     }
 
-    fn publish(&mut self, connection: u32, topic: &str, qos: QoS) {
-        self.packet_id = self.packet_id % 60_000 + 1;
+    fn publish(&mut self, connection: u32, topic: &TopicName, qos: QualityOfService) {
+        self.packet_id = self.packet_id.next();
         let packet = Packet::Publish(Publish {
-            dup: false,
-            qos,
+            delivery: match qos {
+                QualityOfService::AtMostOnce => Delivery::AtMostOnce,
+                QualityOfService::AtLeastOnce => Delivery::AtLeastOnce(self.packet_id),
+                QualityOfService::ExactlyOnce => Delivery::ExactlyOnce(self.packet_id),
+            },
+            duplicate: false,
             retain: false,
-            topic,
-            packet_id: self.packet_id,
+            topic: Some(topic.clone()),
             topic_alias: None,
-            message_expiry: None,
-            forwarded_properties: &[],
-            payload: &[7; 16],
+            message_expiry_seconds: None,
+            subscription_identifiers: Vec::new(),
+            properties: MessageProperties::new(),
+            payload: Bytes::from_static(&[7; 16]),
         });
         self.packet(connection, packet);
     }
 
-    fn packet(&mut self, connection: u32, packet: Packet<'_>) {
+    fn packet(&mut self, connection: u32, packet: Packet) {
         let connection = ConnectionId(connection);
         self.input(Input::Packet { connection, packet });
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    fn input(&mut self, input: Input) {
         self.broker.handle(NOW, input);
         while let Some(output) = self.broker.poll_output() {
             if let Output::Ready(connection) = output {
@@ -114,34 +120,24 @@ impl Bench {
     /// Reads all a client is sent and acknowledges it.
     fn drain(&mut self, connection: ConnectionId) {
         while let Some(outgoing) = self.broker.next_packet(NOW, connection) {
-            let answer = match black_box(outgoing) {
+            let packet = match black_box(outgoing) {
                 Outgoing::Publish(publish) => {
                     self.delivered += 1;
                     let Some(packet_id) = publish.packet_id() else {
                         continue;
                     };
-                    let ack = Ack {
-                        packet_id,
-                        reason: ReasonCode::Success,
-                    };
+                    let ack = Acknowledgement::success(packet_id);
                     match publish.qos() {
-                        QoS::ExactlyOnce => Packet::PubRec(ack),
-                        _ => Packet::PubAck(ack),
+                        QualityOfService::ExactlyOnce => Packet::PublishReceived(ack),
+                        _ => Packet::PublishAck(ack),
                     }
                 }
-                Outgoing::Reply(tidegate_mqtt::broker::Reply::PubRec(packet_id, reason)) => {
-                    Packet::PubRel(Ack { packet_id, reason })
-                }
-                Outgoing::Reply(tidegate_mqtt::broker::Reply::PubRel(packet_id, reason)) => {
-                    Packet::PubComp(Ack { packet_id, reason })
-                }
-                Outgoing::Reply(_) | Outgoing::Close => continue,
+                Outgoing::Packet(Packet::PublishReceived(ack)) => Packet::PublishRelease(ack),
+                Outgoing::Packet(Packet::PublishRelease(ack)) => Packet::PublishComplete(ack),
+                Outgoing::Packet(_) | Outgoing::Close => continue,
             };
-            let input = Input::Packet {
-                connection,
-                packet: answer,
-            };
-            self.broker.handle(NOW, input);
+            self.broker
+                .handle(NOW, Input::Packet { connection, packet });
         }
     }
 }
@@ -162,13 +158,19 @@ fn measure(name: &str, count: u64, deliveries: u64, mut work: impl FnMut(u64)) {
     println!("{name:<24} {nanos:>9.1} ns");
 }
 
-fn pairs(name: &str, qos: QoS) {
+fn topic(text: &str) -> TopicName {
+    TopicName::try_from(text).expect("a valid topic")
+}
+
+fn pairs(name: &str, qos: QualityOfService) {
     let mut bench = Bench::new();
-    let topics: Vec<String> = (0..20).map(|pair| format!("bench/pair/{pair}")).collect();
+    let topics: Vec<_> = (0..20)
+        .map(|pair| topic(&format!("bench/pair/{pair}")))
+        .collect();
     for (pair, topic) in (0..).zip(&topics) {
         bench.connect(pair, None);
         bench.connect(100 + pair, None);
-        bench.subscribe(100 + pair, topic, qos);
+        bench.subscribe(100 + pair, topic.as_str(), qos);
     }
     measure(name, 200_000, 1, |run| {
         let pair = (run % 20) as u32;
@@ -176,14 +178,15 @@ fn pairs(name: &str, qos: QoS) {
     });
 }
 
-fn fan_out(name: &str, qos: QoS) {
+fn fan_out(name: &str, qos: QualityOfService) {
     let mut bench = Bench::new();
     bench.connect(0, None);
     for client in 1..=500 {
         bench.connect(client, None);
         bench.subscribe(client, "bench/fan", qos);
     }
-    measure(name, 2_000, 500, |_| bench.publish(0, "bench/fan", qos));
+    let topic = topic("bench/fan");
+    measure(name, 2_000, 500, |_| bench.publish(0, &topic, qos));
 }
 
 fn wildcards(name: &str, filters: u32, fresh: bool) {
@@ -193,17 +196,17 @@ fn wildcards(name: &str, filters: u32, fresh: bool) {
         bench.connect(client, None);
         for filter in 0..filters / 100 {
             let filter = format!("site/{}/+/device/{client}", filter);
-            bench.subscribe(client, &filter, QoS::AtMostOnce);
+            bench.subscribe(client, &filter, QualityOfService::AtMostOnce);
         }
     }
     measure(name, 200_000, 1, |run| {
         let kind = if fresh { run } else { run % 1_000 };
         let topic = format!("site/{}/room{kind}/device/{}", kind % 1_000, run % 100 + 1);
-        bench.publish(0, &topic, QoS::AtMostOnce);
+        bench.publish(0, &self::topic(&topic), QualityOfService::AtMostOnce);
     });
 }
 
-fn offline(name: &str, qos: QoS) {
+fn offline(name: &str, qos: QualityOfService) {
     let mut bench = Bench::new();
     bench.connect(0, None);
     bench.connect(1, Some(3_600));
@@ -211,7 +214,8 @@ fn offline(name: &str, qos: QoS) {
     bench.input(Input::Closed {
         connection: ConnectionId(1),
     });
-    measure(name, 200_000, 1, |_| bench.publish(0, "bench/offline", qos));
+    let topic = topic("bench/offline");
+    measure(name, 200_000, 1, |_| bench.publish(0, &topic, qos));
 }
 
 fn matching(name: &str) {
@@ -231,20 +235,20 @@ fn matching(name: &str) {
     measure(name, 1_000_000, 1, |run| {
         let topic = format!("site/{}/device/{}", run % 1_000, run);
         found.clear();
-        index.matches(&topic, &mut found);
+        index.matches(topic.as_bytes(), &mut found);
         black_box(&found);
     });
     println!("{:<24} {built:>9.1} ns a filter", "  inserting them");
 }
 
 fn main() {
-    pairs("pairs_qos_0", QoS::AtMostOnce);
-    pairs("pairs_qos_1", QoS::AtLeastOnce);
-    pairs("pairs_qos_2", QoS::ExactlyOnce);
-    fan_out("fan_out_500_qos_0", QoS::AtMostOnce);
-    fan_out("fan_out_500_qos_1", QoS::AtLeastOnce);
+    pairs("pairs_qos_0", QualityOfService::AtMostOnce);
+    pairs("pairs_qos_1", QualityOfService::AtLeastOnce);
+    pairs("pairs_qos_2", QualityOfService::ExactlyOnce);
+    fan_out("fan_out_500_qos_0", QualityOfService::AtMostOnce);
+    fan_out("fan_out_500_qos_1", QualityOfService::AtLeastOnce);
     wildcards("wildcards_100k", 100_000, false);
     wildcards("wildcards_100k_fresh", 100_000, true);
-    offline("offline_qos_1", QoS::AtLeastOnce);
+    offline("offline_qos_1", QualityOfService::AtLeastOnce);
     matching("match_1m_filters");
 }

@@ -80,7 +80,7 @@ use self::{
     timers::Timers,
 };
 pub use self::{
-    aliases::TopicAlias,
+    aliases::TopicForm,
     crossing::{
         Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
     },
@@ -90,7 +90,6 @@ pub use self::{
     message::{Message, MessageParts},
     outbox::Position,
     output::Output,
-    reply::{AuthReply, CodesReply, ConnAckReply, Reply},
     restore::Restored,
     subscriptions::InterestChange,
 };
@@ -193,7 +192,7 @@ impl Broker {
     }
 
     /// Takes in what happened. `now` never goes back.
-    pub fn handle(&mut self, now: Moment, input: Input<'_>) {
+    pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
             Input::Connect {
                 connection,
@@ -215,7 +214,7 @@ impl Broker {
             Input::Publish(parts) => {
                 self.route(now, &Rc::new(Message::new(parts)), Source::Broker);
             }
-            Input::Kick { client_id, reason } => self.kick(now, client_id, reason),
+            Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
         }
         self.expire(now);

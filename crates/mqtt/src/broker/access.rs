@@ -3,7 +3,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use crate::codec::QoS;
+use crate::codec::{QualityOfService, TopicName};
 
 /// Who a client is, as its connection established.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,7 +36,13 @@ pub enum Access {
 /// memory and does not block.
 pub trait AccessRules: fmt::Debug {
     /// May `client` publish to this topic? Also asked for a will, at CONNECT.
-    fn may_publish(&self, client: Client<'_>, topic: &str, qos: QoS, retain: bool) -> Access;
+    fn may_publish(
+        &self,
+        client: Client<'_>,
+        topic: &TopicName,
+        qos: QualityOfService,
+        retain: bool,
+    ) -> Access;
 
     /// May `client` subscribe to this filter? A shared subscription is asked
     /// about with the filter behind its name. When the rules are exchanged,
@@ -50,8 +56,14 @@ pub trait AccessRules: fmt::Debug {
 pub struct AllowAll;
 
 impl AccessRules for AllowAll {
-    fn may_publish(&self, _: Client<'_>, topic: &str, _: QoS, _: bool) -> Access {
-        match topic.starts_with('$') {
+    fn may_publish(
+        &self,
+        _: Client<'_>,
+        topic: &TopicName,
+        _: QualityOfService,
+        _: bool,
+    ) -> Access {
+        match topic.is_reserved() {
             true => Access::Deny,
             false => Access::Allow,
         }

@@ -5,21 +5,21 @@ use super::{
     Broker, durable::Record, held::Until, outbox::Stage, reply::Reply, route::Reached,
     session::SessionKey,
 };
-use crate::codec::{QoS, ReasonCode};
+use crate::codec::{PacketIdentifier, QualityOfService, ReasonCode};
 
 impl Broker {
     /// PUBACK: a delivery of QoS 1 is complete, or refused, which is as good (4.4.0-2).
     pub(super) fn acknowledged(
         &mut self,
         key: SessionKey,
-        packet_id: u16,
+        packet_id: PacketIdentifier,
     ) -> Result<(), ReasonCode> {
         let session = &mut self.sessions[key];
         let Some(place) = session.outbox.find(packet_id) else {
             return Ok(());
         };
         match &session.outbox.inflight()[place].stage {
-            Stage::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => {}
+            Stage::Sent(delivery) if delivery.qos == QualityOfService::AtLeastOnce => {}
             _ => return Err(ReasonCode::ProtocolError),
         }
         self.complete(key, place);
@@ -30,7 +30,7 @@ impl Broker {
     pub(super) fn received_by_client(
         &mut self,
         key: SessionKey,
-        packet_id: u16,
+        packet_id: PacketIdentifier,
         reason: ReasonCode,
     ) -> Result<(), ReasonCode> {
         let session = &mut self.sessions[key];
@@ -40,10 +40,10 @@ impl Broker {
             return Ok(());
         };
         match &session.outbox.inflight()[place].stage {
-            Stage::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => {
+            Stage::Sent(delivery) if delivery.qos == QualityOfService::AtLeastOnce => {
                 return Err(ReasonCode::ProtocolError);
             }
-            Stage::Sent(_) if reason.is_error() => {
+            Stage::Sent(_) if reason.is_failure() => {
                 self.complete(key, place);
                 return Ok(());
             }
@@ -65,7 +65,11 @@ impl Broker {
     }
 
     /// PUBCOMP: a delivery of QoS 2 is complete.
-    pub(super) fn completed(&mut self, key: SessionKey, packet_id: u16) -> Result<(), ReasonCode> {
+    pub(super) fn completed(
+        &mut self,
+        key: SessionKey,
+        packet_id: PacketIdentifier,
+    ) -> Result<(), ReasonCode> {
         let session = &mut self.sessions[key];
         let Some(place) = session.outbox.find(packet_id) else {
             return Ok(());
@@ -98,7 +102,7 @@ impl Broker {
     }
 
     /// PUBREL: the client lets go of a message it sent with QoS 2.
-    pub(super) fn released_by_client(&mut self, key: SessionKey, packet_id: u16) {
+    pub(super) fn released_by_client(&mut self, key: SessionKey, packet_id: PacketIdentifier) {
         let session = &mut self.sessions[key];
         let known = session.inbox.remove(packet_id);
         let reason = match known {

@@ -1,14 +1,16 @@
 //! Topic aliases of one connection, each way (section 3.3.2.3.4). They end with
 //! the connection (3.3.2-7).
 
-use std::rc::Rc;
+use std::num::NonZeroU16;
 
 use hashbrown::HashMap;
+
+use crate::codec::{TopicAlias, TopicName};
 
 /// Why a client's alias is not one: both are a protocol error, 0x94 and 0x82.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AliasError {
-    /// It is 0 or above the maximum we told (3.3.2-8, 3.3.2-9).
+    /// It is above the maximum we told (3.3.2-9).
     OutOfRange,
     /// No topic was given for it.
     Unknown,
@@ -17,48 +19,45 @@ pub(super) enum AliasError {
 /// Aliases that the client has set.
 #[derive(Debug, Default)]
 pub(super) struct AliasesIn {
-    topics: Vec<Option<Rc<str>>>,
+    topics: Vec<Option<TopicName>>,
 }
 
 impl AliasesIn {
     /// The topic of a PUBLISH with an alias; sets the alias if there is a topic.
     pub(super) fn resolve(
         &mut self,
-        alias: u16,
-        topic: &str,
+        alias: TopicAlias,
+        topic: Option<&TopicName>,
         maximum: u16,
-    ) -> Result<Rc<str>, AliasError> {
-        if alias == 0 || alias > maximum {
+    ) -> Result<TopicName, AliasError> {
+        if alias.0.get() > maximum {
             return Err(AliasError::OutOfRange);
         }
-        let place = usize::from(alias) - 1;
-        if topic.is_empty() {
-            return self
-                .topics
-                .get(place)
-                .cloned()
-                .flatten()
-                .ok_or(AliasError::Unknown);
-        }
+        let place = usize::from(alias.0.get()) - 1;
+        let Some(topic) = topic else {
+            let known = self.topics.get(place).cloned().flatten();
+            return known.ok_or(AliasError::Unknown);
+        };
         if self.topics.len() <= place {
             self.topics.resize(place + 1, None);
         }
-        let topic: Rc<str> = topic.into();
-        self.topics[place] = Some(Rc::clone(&topic));
+        // Kept for as long as the connection: not at the cost of a read buffer.
+        let topic = topic.detached();
+        self.topics[place] = Some(topic.clone());
         Ok(topic)
     }
 }
 
 /// How a topic is written to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TopicAlias {
+pub enum TopicForm {
     /// In full.
     #[default]
-    None,
+    Full,
     /// In full, and this alias stands for it from now on.
-    Set(u16),
+    Sets(TopicAlias),
     /// By this alias alone.
-    Use(u16),
+    Uses(TopicAlias),
 }
 
 /// Aliases that we have set. The first topics keep theirs: a topic that is
@@ -67,7 +66,7 @@ pub enum TopicAlias {
 #[derive(Debug)]
 pub(super) struct AliasesOut {
     maximum: u16,
-    known: HashMap<Box<str>, u16>,
+    known: HashMap<Box<[u8]>, TopicAlias>,
 }
 
 impl AliasesOut {
@@ -81,36 +80,45 @@ impl AliasesOut {
         })
     }
 
-    pub(super) fn alias(&mut self, topic: &str) -> TopicAlias {
-        if let Some(alias) = self.known.get(topic) {
-            return TopicAlias::Use(*alias);
+    pub(super) fn form(&mut self, topic: &TopicName) -> TopicForm {
+        if let Some(alias) = self.known.get(topic.as_bytes()) {
+            return TopicForm::Uses(*alias);
         }
-        let Ok(known) = u16::try_from(self.known.len()) else {
-            return TopicAlias::None;
-        };
-        if known >= self.maximum {
-            return TopicAlias::None;
+        if self.known.len() >= usize::from(self.maximum) {
+            return TopicForm::Full;
         }
-        self.known.insert(topic.into(), known + 1);
-        TopicAlias::Set(known + 1)
+        let next = NonZeroU16::MIN.saturating_add(self.known.len() as u16);
+        self.known.insert(topic.as_bytes().into(), TopicAlias(next));
+        TopicForm::Sets(TopicAlias(next))
     }
 
     /// Takes back an alias that was just set, but did not go out.
-    pub(super) fn forget(&mut self, topic: &str) {
-        self.known.remove(topic);
+    pub(super) fn forget(&mut self, topic: &TopicName) {
+        self.known.remove(topic.as_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
+
+    fn alias(number: u16) -> TopicAlias {
+        TopicAlias(NonZeroU16::new(number).unwrap())
+    }
+
+    fn name(topic: &str) -> TopicName {
+        TopicName::try_from(topic).unwrap()
+    }
 
     #[test]
     fn a_client_alias_stands_until_it_is_set_again() {
         let mut aliases = AliasesIn::default();
-        let mut resolve = |alias, topic| {
+        let mut resolve = |number, topic: &str| {
+            let topic = (!topic.is_empty()).then(|| name(topic));
             aliases
-                .resolve(alias, topic, 3)
+                .resolve(alias(number), topic.as_ref(), 3)
                 .map(|topic| topic.to_string())
         };
         assert_eq!(resolve(2, ""), Err(AliasError::Unknown));
@@ -118,18 +126,17 @@ mod tests {
         assert_eq!(resolve(2, ""), Ok("a".to_owned()));
         assert_eq!(resolve(2, "b"), Ok("b".to_owned()));
         assert_eq!(resolve(2, ""), Ok("b".to_owned()));
-        assert_eq!(resolve(0, "a"), Err(AliasError::OutOfRange));
         assert_eq!(resolve(4, "a"), Err(AliasError::OutOfRange));
     }
 
     #[test]
     fn no_alias_above_what_the_client_takes() {
         assert!(AliasesOut::new(0).is_none());
-        let mut aliases = AliasesOut::new(1).expect("one may be used");
-        assert_eq!(aliases.alias("a"), TopicAlias::Set(1));
-        assert_eq!(aliases.alias("b"), TopicAlias::None);
-        assert_eq!(aliases.alias("a"), TopicAlias::Use(1));
-        aliases.forget("a");
-        assert_eq!(aliases.alias("b"), TopicAlias::Set(1));
+        let mut aliases = AliasesOut::new(1).unwrap();
+        assert_eq!(aliases.form(&name("a")), TopicForm::Sets(alias(1)));
+        assert_eq!(aliases.form(&name("b")), TopicForm::Full);
+        assert_eq!(aliases.form(&name("a")), TopicForm::Uses(alias(1)));
+        aliases.forget(&name("a"));
+        assert_eq!(aliases.form(&name("b")), TopicForm::Sets(alias(1)));
     }
 }

@@ -16,12 +16,12 @@ use super::{
     limits::INFLIGHT_MAX,
     link::{Link, LinkAuth, Phase, Told},
     rate::Bucket,
-    reply::{ConnAckReply, Reply},
+    reply::{Granted, Reply},
     session::{Session, SessionKey},
     shard,
     time::Moment,
 };
-use crate::codec::{Connect, ReasonCode, Version};
+use crate::codec::{Connect, ProtocolVersion, ReasonCode, Text};
 
 pub(super) use self::arrival::Arrival;
 
@@ -58,8 +58,8 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) fn method(&self) -> &str {
-        self.arrival.auth_method.as_deref().unwrap_or_default()
+    pub(super) fn method(&self) -> Option<&Text> {
+        self.arrival.auth_method.as_ref()
     }
 }
 
@@ -68,7 +68,7 @@ impl Broker {
         &mut self,
         now: Moment,
         connection: ConnectionId,
-        packet: &Connect<'_>,
+        packet: &Connect,
         origin: ConnectOrigin,
     ) {
         let mut arrival = Arrival::new(connection, packet, origin);
@@ -94,14 +94,14 @@ impl Broker {
         if arrival.client_id.is_empty() {
             // MQTT 3.1.1 has no way to tell the client its identifier, so such
             // a session must not be one to come back to (3.1.3-8 there).
-            if arrival.version == Version::V311 && !arrival.clean_start {
+            if arrival.version == ProtocolVersion::V311 && !arrival.clean_start {
                 return Err(ReasonCode::ClientIdentifierNotValid);
             }
             arrival.client_id = self.assign_client_id();
             arrival.is_assigned = true;
         }
         if let Some(will) = &arrival.will
-            && will.message.topic().split('/').count() > self.limits.topic_levels
+            && will.message.topic().levels().count() > self.limits.topic_levels
         {
             self.counters.levels_exceeded += 1;
             return Err(ReasonCode::TopicNameInvalid);
@@ -126,7 +126,7 @@ impl Broker {
         self.counters.connects_refused += 1;
         let farewell = Farewell {
             packet_bytes_max: arrival.packet_bytes_max,
-            last: Some(Reply::ConnAck(Box::new(ConnAckReply::refusal(reason)))),
+            last: Some(Reply::refusal(reason)),
         };
         self.set_slot(arrival.connection, Slot::Leaving(farewell));
         self.tell_connection(arrival.connection);
@@ -147,8 +147,11 @@ impl Broker {
         }
     }
 
-    fn begin_auth(&mut self, now: Moment, arrival: Arrival, method: &str) {
-        match self.authenticator.begin(method, &arrival.client_id) {
+    fn begin_auth(&mut self, now: Moment, arrival: Arrival, method: &Text) {
+        match self
+            .authenticator
+            .begin(method.as_str(), &arrival.client_id)
+        {
             None => self.refuse(&arrival, ReasonCode::BadAuthenticationMethod),
             Some(exchange) => {
                 let data = arrival.auth_data.clone();
@@ -172,8 +175,10 @@ impl Broker {
             .arm(TimerKey::Authentication(connection), &mut begun.armed, due);
         match step {
             Step::Continue(data) => {
-                let reply = Reply::auth(ReasonCode::ContinueAuthentication, begun.method(), data);
-                begun.replies.push(reply);
+                if let Some(method) = begun.method() {
+                    let reply = Reply::auth(ReasonCode::ContinueAuthentication, method, data);
+                    begun.replies.push(reply);
+                }
                 self.set_slot(connection, Slot::Authenticating(begun));
                 self.tell_connection(connection);
             }
@@ -300,14 +305,17 @@ impl Broker {
             secs => secs.min(limits.keep_alive_max_secs),
         };
         let keeps_asked = arrival.keep_alive_secs == 0 && limits.keep_alive_max_secs == u16::MAX;
-        let keep_alive_secs = if keeps_asked || arrival.version == Version::V311 {
+        let keep_alive_secs = if keeps_asked || arrival.version == ProtocolVersion::V311 {
             arrival.keep_alive_secs
         } else {
             keep_alive_secs
         };
-        let ack =
-            ConnAckReply::success(&arrival, &limits, is_present, granted_secs, keep_alive_secs)
-                .with_auth_data(auth_data);
+        let granted = Granted {
+            session_present: is_present,
+            expiry_secs: granted_secs,
+            keep_alive_secs,
+        };
+        let ack = Reply::welcome(&arrival, &limits, granted, auth_data);
         self.counters.connects += 1;
         self.connected += 1;
         let connection = arrival.connection;
@@ -357,6 +365,6 @@ impl Broker {
             },
             ..Until::default()
         };
-        self.reply(key, Reply::ConnAck(Box::new(ack)), until);
+        self.reply(key, ack, until);
     }
 }

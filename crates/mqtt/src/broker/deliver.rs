@@ -14,7 +14,7 @@ use super::{
     session::SessionKey,
     subscriptions::GroupId,
 };
-use crate::codec::QoS;
+use crate::codec::QualityOfService;
 
 impl Broker {
     pub(super) fn outbox_limits(&self) -> OutboxLimits {
@@ -48,7 +48,7 @@ impl Broker {
     pub(super) fn enqueue(&mut self, key: SessionKey, delivery: Delivery) {
         let limits = self.outbox_limits();
         let session = &mut self.sessions[key];
-        if delivery.qos == QoS::AtMostOnce {
+        if delivery.qos == QualityOfService::AtMostOnce {
             // What is sent at most once is not kept for who is not there.
             if session.link.is_none() {
                 return;

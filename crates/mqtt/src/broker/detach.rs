@@ -16,7 +16,7 @@ use super::{
     subscriptions::GroupId,
     time::Moment,
 };
-use crate::codec::{QoS, ReasonCode, Version};
+use crate::codec::{ProtocolVersion, QualityOfService, ReasonCode};
 
 impl Broker {
     /// The session of a connection that is still taking part.
@@ -77,7 +77,7 @@ impl Broker {
     /// Leaves a connection with nothing but its last packet. MQTT 3.1.1 has
     /// none for it (3.14), and before CONNACK none may be sent (3.14.0-1).
     pub(super) fn say_farewell(&mut self, link: &Link, reason: ReasonCode) {
-        let speaks = link.version == Version::V5 && link.phase != Phase::Accepted;
+        let speaks = link.version == ProtocolVersion::V5 && link.phase != Phase::Accepted;
         let last = speaks.then_some(Reply::Disconnect(reason));
         let farewell = Farewell {
             packet_bytes_max: link.packet_bytes_max,
@@ -325,7 +325,7 @@ fn unfinished_shared(mut session: Session) -> Vec<(GroupId, Delivery)> {
     let mut unfinished = Vec::new();
     let sent = session.outbox.take_inflight();
     let sent = sent.into_iter().filter_map(|entry| match entry.stage {
-        Stage::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => Some(delivery),
+        Stage::Sent(delivery) if delivery.qos == QualityOfService::AtLeastOnce => Some(delivery),
         _ => None,
     });
     let waiting = std::iter::from_fn(|| session.outbox.pop_waiting());

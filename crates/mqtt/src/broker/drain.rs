@@ -16,13 +16,16 @@ use super::{
     session::SessionKey,
     time::Moment,
 };
-use crate::{broker::grant::Joined, codec::ReasonCode};
+use crate::{
+    broker::grant::Joined,
+    codec::{Acknowledgement, Packet},
+};
 
 /// A step towards a client.
 #[derive(Debug)]
 pub enum Outgoing {
-    /// Send this.
-    Reply(Reply),
+    /// Send this; never PUBLISH.
+    Packet(Packet),
     /// Send this PUBLISH.
     Publish(PublishOut),
     /// Close the connection once all before this is written.
@@ -37,11 +40,11 @@ impl Broker {
             Slot::Free => None,
             Slot::Authenticating(begun) => {
                 let reply = (!begun.replies.is_empty()).then(|| begun.replies.remove(0));
-                reply.map(Outgoing::Reply)
+                reply.map(|reply| Outgoing::Packet(reply.into_packet()))
             }
             Slot::Leaving(farewell) => match farewell.last.take() {
                 Some(last) if last.bytes_max() <= farewell.packet_bytes_max as usize => {
-                    Some(Outgoing::Reply(last))
+                    Some(Outgoing::Packet(last.into_packet()))
                 }
                 _ => Some(Outgoing::Close),
             },
@@ -66,7 +69,7 @@ impl Broker {
                     link.phase = Phase::Open;
                 }
                 if reply.bytes_max() <= link.packet_bytes_max as usize {
-                    return Some(Outgoing::Reply(reply));
+                    return Some(Outgoing::Packet(reply.into_packet()));
                 }
                 self.counters.packets_oversize += 1;
                 continue;
@@ -118,10 +121,8 @@ impl Broker {
                 let packet_id = entry.packet_id();
                 match &entry.stage {
                     Stage::Released => {
-                        return Some(Outgoing::Reply(Reply::PubRel(
-                            packet_id,
-                            ReasonCode::Success,
-                        )));
+                        let pubrel = Acknowledgement::success(packet_id);
+                        return Some(Outgoing::Packet(Packet::PublishRelease(pubrel)));
                     }
                     Stage::Sent(delivery) => PublishOut::again(delivery),
                 }
@@ -172,7 +173,7 @@ impl Broker {
         let link = session.link.as_mut()?;
         publish.set_expiry(now);
         if let Some(aliases) = &mut link.aliases_out {
-            publish.set_alias(aliases.alias(publish.message().topic()));
+            publish.set_form(aliases.form(publish.message().topic()));
         }
         if publish.encoded_len(link.version) <= link.packet_bytes_max as usize {
             return Some(publish);
@@ -229,7 +230,7 @@ impl Broker {
                 }
             });
         if let (REPLAY_QUEUE, Some(last)) = (found.len(), found.last()) {
-            replay.after = Some(last.topic().into());
+            replay.after = Some(last.topic().as_str().into());
             self.sessions[key].replays.push_front(replay);
         }
         let joined = Joined::of(grant);

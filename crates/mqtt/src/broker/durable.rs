@@ -18,7 +18,7 @@ use super::{
     retained::Stamp,
     time::Moment,
 };
-use crate::codec::QoS;
+use crate::codec::{PacketIdentifier, QualityOfService, SubscriptionIdentifier};
 
 /// Names a batch of records, in order; `Token(0)` is before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -78,9 +78,9 @@ pub enum Record {
     /// again after a restart does not say so.
     QueueSent(SessionNumber, Position),
     /// A message of QoS 2 was received. Key: session's number and packet identifier.
-    ReceivedPut(SessionNumber, u16),
+    ReceivedPut(SessionNumber, PacketIdentifier),
     /// PUBREL came for it.
-    ReceivedDrop(SessionNumber, u16),
+    ReceivedDrop(SessionNumber, PacketIdentifier),
     /// Key: the topic.
     RetainedPut(Stamp, Rc<Message>),
     /// Key: the topic.
@@ -123,13 +123,13 @@ pub struct StoredSubscription {
     /// The filter as subscribed to, with `$share/NAME/` if shared.
     pub filter: Box<str>,
     /// The QoS granted.
-    pub qos: QoS,
+    pub qos: QualityOfService,
     /// No Local.
     pub no_local: bool,
     /// Retain As Published.
     pub retain_as_published: bool,
-    /// The Subscription Identifier; 0: none.
-    pub identifier: u32,
+    /// The Subscription Identifier.
+    pub identifier: Option<SubscriptionIdentifier>,
 }
 
 impl StoredSubscription {
@@ -159,11 +159,11 @@ pub struct StoredDelivery {
     /// Which message.
     pub message: MessageNumber,
     /// At which QoS: 1 or 2.
-    pub qos: QoS,
+    pub qos: QualityOfService,
     /// Whether it is sent with RETAIN.
     pub retain: bool,
     /// The Subscription Identifiers it carries.
-    pub identifiers: Vec<u32>,
+    pub identifiers: Vec<SubscriptionIdentifier>,
     /// The shared subscription it came by: another member may have it still.
     pub shared: Option<SharedName>,
 }

@@ -3,17 +3,16 @@
 
 use std::rc::Rc;
 
-use crate::codec::QoS;
+use crate::codec::{QualityOfService, SubscriptionIdentifier};
 
 /// The options of one subscription (section 3.8.3.1), and its identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grant {
     /// The most that is delivered.
-    pub(super) qos: QoS,
+    pub(super) qos: QualityOfService,
     pub(super) retain: RetainAs,
     pub(super) echo: Echo,
-    /// The Subscription Identifier; 0: none.
-    pub(super) identifier: u32,
+    pub(super) identifier: Option<SubscriptionIdentifier>,
 }
 
 /// Retain As Published.
@@ -39,19 +38,16 @@ pub(super) enum Echo {
 pub(super) enum Identifiers {
     #[default]
     None,
-    One(u32),
-    Many(Rc<Vec<u32>>),
+    One(SubscriptionIdentifier),
+    Many(Rc<Vec<SubscriptionIdentifier>>),
 }
 
 impl Identifiers {
-    pub(super) fn of(identifier: u32) -> Self {
-        match identifier {
-            0 => Self::None,
-            one => Self::One(one),
-        }
+    pub(super) fn of(identifier: Option<SubscriptionIdentifier>) -> Self {
+        identifier.map_or(Self::None, Self::One)
     }
 
-    pub(super) fn all(identifiers: &[u32]) -> Self {
+    pub(super) fn all(identifiers: &[SubscriptionIdentifier]) -> Self {
         let mut all = Self::None;
         for identifier in identifiers {
             all.add(*identifier);
@@ -59,7 +55,7 @@ impl Identifiers {
         all
     }
 
-    pub(super) fn as_slice(&self) -> &[u32] {
+    pub(super) fn as_slice(&self) -> &[SubscriptionIdentifier] {
         match self {
             Self::None => &[],
             Self::One(one) => std::slice::from_ref(one),
@@ -67,9 +63,8 @@ impl Identifiers {
         }
     }
 
-    fn add(&mut self, identifier: u32) {
+    fn add(&mut self, identifier: SubscriptionIdentifier) {
         match self {
-            _ if identifier == 0 => {}
             Self::None => *self = Self::One(identifier),
             Self::One(one) if *one == identifier => {}
             Self::One(one) => *self = Self::Many(Rc::new(vec![*one, identifier])),
@@ -83,7 +78,7 @@ impl Identifiers {
 /// the highest QoS of any, with the identifiers of all (3.3.4-2 to 3.3.4-4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Joined {
-    pub(super) qos: QoS,
+    pub(super) qos: QualityOfService,
     pub(super) retain: RetainAs,
     pub(super) identifiers: Identifiers,
 }
@@ -100,6 +95,8 @@ impl Joined {
     pub(super) fn join(&mut self, grant: Grant) {
         self.qos = self.qos.max(grant.qos);
         self.retain = self.retain.max(grant.retain);
-        self.identifiers.add(grant.identifier);
+        if let Some(identifier) = grant.identifier {
+            self.identifiers.add(identifier);
+        }
     }
 }

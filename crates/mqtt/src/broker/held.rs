@@ -14,7 +14,7 @@ use super::{
     reply::Reply,
     shard::ShardId,
 };
-use crate::codec::ReasonCode;
+use crate::codec::{PacketIdentifier, ReasonCode};
 
 /// What must have come to pass before a reply may go out.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +98,7 @@ impl Replies {
 
     /// The store failed with what these replies wait for: they refuse instead.
     /// Returns the identifiers of QoS 2 messages that are thereby not received.
-    pub(super) fn fail(&mut self, failed: Token) -> Vec<u16> {
+    pub(super) fn fail(&mut self, failed: Token) -> Vec<PacketIdentifier> {
         let mut refused = Vec::new();
         let waiting = self
             .held
@@ -112,7 +112,12 @@ impl Replies {
                     *reason = ReasonCode::QuotaExceeded;
                     refused.push(*id);
                 }
-                Reply::SubAck(suback) => suback.refuse(ReasonCode::QuotaExceeded),
+                Reply::SubAck(ack) => {
+                    // What was granted is refused after all.
+                    for reason in ack.reasons.iter_mut().filter(|reason| !reason.is_failure()) {
+                        *reason = ReasonCode::QuotaExceeded;
+                    }
+                }
                 _ => {}
             }
         }

@@ -35,14 +35,14 @@ pub enum StoreState {
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Input<'a> {
+pub enum Input {
     /// A connection's first packet, its client authenticated as far as that
     /// needs no AUTH packet.
     Connect {
         /// A number that no open connection has.
         connection: ConnectionId,
         /// The packet.
-        packet: Box<Connect<'a>>,
+        packet: Box<Connect>,
         /// Who sent it.
         origin: ConnectOrigin,
     },
@@ -51,7 +51,7 @@ pub enum Input<'a> {
         /// From where.
         connection: ConnectionId,
         /// The packet.
-        packet: Packet<'a>,
+        packet: Packet,
     },
     /// The client's bytes are no MQTT packet, or not one that it may send.
     Malformed {
@@ -95,7 +95,7 @@ pub enum Input<'a> {
     /// Disconnect a client.
     Kick {
         /// Its Client Identifier.
-        client_id: &'a str,
+        client_id: Box<str>,
         /// What it is told.
         reason: ReasonCode,
     },

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::{Broker, ConnectionId, access::Identity, session::Session, time::Moment};
-use crate::codec::{QoS, Version};
+use crate::codec::{ProtocolVersion, QualityOfService};
 
 /// A session as it stands.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct SessionView<'a> {
     /// Who its last connection was.
     pub identity: &'a Identity,
     /// Its connection and that one's version of MQTT; none if it has none.
-    pub connection: Option<(ConnectionId, Version)>,
+    pub connection: Option<(ConnectionId, ProtocolVersion)>,
     /// Session Expiry Interval, in seconds.
     pub expiry_secs: u32,
     /// When it ends, if it is not connected and ever does.
@@ -37,7 +37,7 @@ pub struct SubscriptionView {
     /// The filter as subscribed to.
     pub filter: Box<str>,
     /// The QoS granted.
-    pub qos: QoS,
+    pub qos: QualityOfService,
 }
 
 impl<'a> SessionView<'a> {

@@ -36,7 +36,7 @@ pub struct Limits {
     /// Maximum Packet Size told to clients, in bytes; more is 0x95 (Packet too
     /// large). Default 1 MiB.
     pub packet_bytes: u32,
-    /// Receive Maximum told to clients: QoS 1 and 2 messages they may have
+    /// Receive Maximum told to clients: QualityOfService 1 and 2 messages they may have
     /// unacknowledged; more is 0x93. Default 256.
     pub receive_maximum: u16,
     /// QoS 1 and 2 messages in flight to one client, whatever more it allows;

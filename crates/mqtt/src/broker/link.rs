@@ -7,7 +7,7 @@ use super::{
     rate::Bucket,
     time::Moment,
 };
-use crate::codec::{ReasonCode, Version};
+use crate::codec::{ProtocolVersion, ReasonCode, Text};
 
 /// A connection, by the number its owner gives it: small, and free to be given
 /// again once the core was told that the connection is closed.
@@ -34,7 +34,7 @@ pub(super) enum Phase {
 /// Enhanced authentication of a connection.
 #[derive(Debug)]
 pub(super) struct LinkAuth {
-    pub(super) method: Box<str>,
+    pub(super) method: Text,
     /// A re-authentication under way, and when it must be over.
     pub(super) exchange: Option<(Box<dyn Exchange>, Moment)>,
 }
@@ -42,7 +42,7 @@ pub(super) struct LinkAuth {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) connection: ConnectionId,
-    pub(super) version: Version,
+    pub(super) version: ProtocolVersion,
     pub(super) phase: Phase,
     pub(super) told: Told,
     /// One and a half times the keep-alive, in milliseconds; 0: none.

@@ -2,65 +2,39 @@
 
 use std::cell::Cell;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{durable::MessageNumber, time::Moment};
-use crate::codec::{Publish, QoS, Will};
+use crate::codec::{MessageProperties, Publish, QualityOfService, TopicName, Will};
 
 /// What a queued message costs beside its bytes.
 const OVERHEAD_BYTES: usize = 64;
 
-/// The RETAIN flag as it was published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Retain {
-    No,
-    Yes,
-}
+/// Payloads up to here are copied out of the buffer they arrived in: a small
+/// one would hold a large buffer, a large one is dearer to copy than to hold.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
 
-/// What a message is made of; it can go to another core. Topic, properties and
-/// payload lie behind each other in one allocation.
-#[derive(Debug, Clone)]
+/// What a message is made of; it can go to another core.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageParts {
-    bytes: Bytes,
-    topic_len: u16,
-    properties_len: u32,
-    qos: QoS,
-    retain: Retain,
-    expires_at: Option<Moment>,
+    /// Where to.
+    pub topic: TopicName,
+    /// What is forwarded as it is.
+    pub properties: MessageProperties,
+    /// What.
+    pub payload: Bytes,
+    /// The QoS it was published with.
+    pub qos: QualityOfService,
+    /// Whether it was published with RETAIN.
+    pub retain: bool,
+    /// When it expires.
+    pub expires_at: Option<Moment>,
 }
 
-impl MessageParts {
-    /// Puts a message together. `properties` are those of MQTT 5 that are
-    /// forwarded unaltered, encoded, without their length: all but Message
-    /// Expiry Interval, Topic Alias and Subscription Identifier.
-    pub fn new(topic: &str, properties: &[u8], payload: &[u8], qos: QoS, retain: bool) -> Self {
-        let mut bytes = BytesMut::with_capacity(topic.len() + properties.len() + payload.len());
-        bytes.put_slice(topic.as_bytes());
-        bytes.put_slice(properties);
-        bytes.put_slice(payload);
-        Self {
-            bytes: bytes.freeze(),
-            topic_len: topic.len() as u16,
-            properties_len: properties.len() as u32,
-            qos,
-            retain: if retain { Retain::Yes } else { Retain::No },
-            expires_at: None,
-        }
-    }
-
-    /// Sets when the message expires.
-    #[must_use]
-    pub fn expiring(mut self, at: Option<Moment>) -> Self {
-        self.expires_at = at;
-        self
-    }
-
-    fn properties_at(&self) -> usize {
-        usize::from(self.topic_len)
-    }
-
-    fn payload_at(&self) -> usize {
-        self.properties_at() + self.properties_len as usize
+fn detached(payload: &Bytes) -> Bytes {
+    match payload.len() {
+        0..=COPIED_BYTES_MAX => Bytes::copy_from_slice(payload),
+        _ => payload.clone(),
     }
 }
 
@@ -80,37 +54,51 @@ impl Message {
         }
     }
 
-    pub(super) fn of_publish(now: Moment, packet: &Publish<'_>, topic: Option<&str>) -> Self {
-        let topic = topic.unwrap_or(packet.topic);
-        let properties = packet.forwarded_properties;
-        let parts = MessageParts::new(topic, properties, packet.payload, packet.qos, packet.retain);
-        Self::new(parts.expiring(packet.message_expiry.map(|secs| now.plus_secs(secs))))
+    /// As published at `now`, to a topic that the packet may name by an alias.
+    pub(super) fn of_publish(now: Moment, packet: &Publish, topic: &TopicName) -> Self {
+        let expiry = packet.message_expiry_seconds;
+        Self::new(MessageParts {
+            topic: topic.detached(),
+            properties: packet.properties.detached(),
+            payload: detached(&packet.payload),
+            qos: packet.delivery.quality_of_service(),
+            retain: packet.retain,
+            expires_at: expiry.map(|secs| now.plus_secs(secs)),
+        })
     }
 
-    pub(super) fn of_will(will: &Will<'_>) -> Self {
-        let properties = will.forwarded_properties;
-        Self::new(MessageParts::new(
-            will.topic,
-            properties,
-            will.payload,
-            will.qos,
-            will.retain,
-        ))
+    pub(super) fn of_will(will: &Will) -> Self {
+        Self::new(MessageParts {
+            topic: will.topic.detached(),
+            properties: will.properties.detached(),
+            payload: detached(&will.payload),
+            qos: will.quality_of_service,
+            retain: will.retain,
+            expires_at: None,
+        })
     }
 
     pub(super) fn of_system(topic: &str, text: String) -> Self {
-        Self::new(MessageParts::new(
-            topic,
-            &[],
-            text.as_bytes(),
-            QoS::AtMostOnce,
-            true,
-        ))
+        Self::new(MessageParts {
+            topic: TopicName::try_from(topic).expect("our own topics are valid"),
+            properties: MessageProperties::new(),
+            payload: text.into(),
+            qos: QualityOfService::AtMostOnce,
+            retain: true,
+            expires_at: None,
+        })
     }
 
     #[cfg(test)]
     pub(super) fn of_test(topic: &str) -> Self {
-        Self::new(MessageParts::new(topic, &[], &[], QoS::ExactlyOnce, false))
+        Self::new(MessageParts {
+            topic: TopicName::try_from(topic).expect("a valid topic"),
+            properties: MessageProperties::new(),
+            payload: Bytes::new(),
+            qos: QualityOfService::ExactlyOnce,
+            retain: false,
+            expires_at: None,
+        })
     }
 
     /// What it is made of.
@@ -119,29 +107,28 @@ impl Message {
     }
 
     /// Its topic name.
-    pub fn topic(&self) -> &str {
-        std::str::from_utf8(&self.parts.bytes[..self.parts.properties_at()])
-            .expect("it was put in as a string")
+    pub fn topic(&self) -> &TopicName {
+        &self.parts.topic
     }
 
-    /// The properties that are forwarded unaltered, encoded, without their length.
-    pub fn properties(&self) -> &[u8] {
-        &self.parts.bytes[self.parts.properties_at()..self.parts.payload_at()]
+    /// The properties that are forwarded as they are.
+    pub fn properties(&self) -> &MessageProperties {
+        &self.parts.properties
     }
 
     /// Its payload.
-    pub fn payload(&self) -> &[u8] {
-        &self.parts.bytes[self.parts.payload_at()..]
+    pub fn payload(&self) -> &Bytes {
+        &self.parts.payload
     }
 
     /// Its QoS, as published.
-    pub fn qos(&self) -> QoS {
+    pub fn qos(&self) -> QualityOfService {
         self.parts.qos
     }
 
     /// Whether it was published with RETAIN.
     pub fn is_retained(&self) -> bool {
-        self.parts.retain == Retain::Yes
+        self.parts.retain
     }
 
     /// When it expires.
@@ -156,7 +143,9 @@ impl Message {
 
     /// What it counts for in a queue and in the retained store.
     pub fn bytes(&self) -> usize {
-        self.parts.bytes.len() + OVERHEAD_BYTES
+        let parts = &self.parts;
+        let properties = parts.properties.as_encoded().len();
+        parts.topic.as_bytes().len() + properties + parts.payload.len() + OVERHEAD_BYTES
     }
 }
 

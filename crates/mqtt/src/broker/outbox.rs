@@ -16,6 +16,7 @@ pub(super) use self::{
     inflight::{Inflight, Stage},
 };
 use super::{limits::DropPolicy, subscriptions::GroupId};
+use crate::codec::PacketIdentifier;
 
 /// The number of a queued message of QoS 1 or 2, in the order of queueing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -26,8 +27,9 @@ const PACKET_IDS: u64 = 65_535;
 
 impl Position {
     /// The identifier a message at this position is sent under: never zero.
-    pub fn packet_id(self) -> u16 {
-        (self.0 % PACKET_IDS) as u16 + 1
+    pub fn packet_id(self) -> PacketIdentifier {
+        let number = (self.0 % PACKET_IDS) as u16 + 1;
+        PacketIdentifier::new(number).expect("one more than a remainder is not zero")
     }
 }
 
@@ -236,13 +238,13 @@ impl Outbox {
     }
 
     /// The entry in flight under a packet identifier.
-    pub(super) fn find(&self, packet_id: u16) -> Option<usize> {
+    pub(super) fn find(&self, packet_id: PacketIdentifier) -> Option<usize> {
         let first = self.inflight.front()?;
         // Clients acknowledge in order: it is nearly always the first.
         if first.packet_id() == packet_id {
             return Some(0);
         }
-        let ahead = u64::from(packet_id) + PACKET_IDS - u64::from(first.packet_id());
+        let ahead = u64::from(packet_id.get()) + PACKET_IDS - u64::from(first.packet_id().get());
         let position = Position(first.position.0 + ahead % PACKET_IDS);
         self.inflight
             .binary_search_by_key(&position, |entry| entry.position)
@@ -270,7 +272,7 @@ impl Outbox {
         }
     }
 
-    /// The connection is gone: QoS 0 with it, and what is in flight will be
+    /// The connection is gone: QualityOfService 0 with it, and what is in flight will be
     /// sent again. Returns how many messages were dropped.
     pub(super) fn disconnect(&mut self) -> usize {
         let dropped = self.instant.len();

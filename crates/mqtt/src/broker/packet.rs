@@ -11,7 +11,7 @@ use super::{
 use crate::codec::{Auth, Disconnect, Packet, ReasonCode};
 
 impl Broker {
-    pub(super) fn packet(&mut self, now: Moment, connection: ConnectionId, packet: Packet<'_>) {
+    pub(super) fn packet(&mut self, now: Moment, connection: ConnectionId, packet: Packet) {
         let Some(key) = self.session_of(connection) else {
             self.packet_before_connack(now, connection, &packet);
             return;
@@ -25,7 +25,10 @@ impl Broker {
         let leaves = matches!(link.phase, Phase::Leaving(_));
         let ends = matches!(
             packet,
-            Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) | Packet::Disconnect(_)
+            Packet::PublishAck(_)
+                | Packet::PublishReceived(_)
+                | Packet::PublishComplete(_)
+                | Packet::Disconnect(_)
         );
         if leaves && !ends {
             return;
@@ -38,56 +41,57 @@ impl Broker {
         self.bound_replies(now, key, connection);
     }
 
-    fn obey(&mut self, now: Moment, key: SessionKey, packet: Packet<'_>) -> Result<(), ReasonCode> {
+    fn obey(&mut self, now: Moment, key: SessionKey, packet: Packet) -> Result<(), ReasonCode> {
         match packet {
             Packet::Publish(publish) => self.publish(now, key, &publish),
-            Packet::PubAck(ack) => self.acknowledged(key, ack.packet_id),
-            Packet::PubRec(ack) => self.received_by_client(key, ack.packet_id, ack.reason),
-            Packet::PubRel(ack) => {
-                self.released_by_client(key, ack.packet_id);
+            Packet::PublishAck(ack) => self.acknowledged(key, ack.packet_identifier),
+            Packet::PublishReceived(ack) => {
+                self.received_by_client(key, ack.packet_identifier, ack.reason)
+            }
+            Packet::PublishRelease(ack) => {
+                self.released_by_client(key, ack.packet_identifier);
                 Ok(())
             }
-            Packet::PubComp(ack) => self.completed(key, ack.packet_id),
+            Packet::PublishComplete(ack) => self.completed(key, ack.packet_identifier),
             Packet::Subscribe(subscribe) => self.subscribe(key, &subscribe),
             Packet::Unsubscribe(unsubscribe) => {
                 self.unsubscribe(key, &unsubscribe);
                 Ok(())
             }
-            Packet::PingReq => {
+            Packet::PingRequest => {
                 self.reply_now(key, Reply::PingResp);
                 Ok(())
             }
-            Packet::Disconnect(disconnect) => self.disconnected(now, key, disconnect),
+            Packet::Disconnect(disconnect) => self.disconnected(now, key, &disconnect),
             Packet::Auth(auth) => self.reauthenticate(now, key, &auth),
-            // A second CONNECT (3.1.0-2).
-            Packet::Connect(_) => Err(ReasonCode::ProtocolError),
+            // A second CONNECT (3.1.0-2), or what only a server sends.
+            Packet::Connect(_)
+            | Packet::ConnectAck(_)
+            | Packet::SubscribeAck(_)
+            | Packet::UnsubscribeAck(_)
+            | Packet::PingResponse => Err(ReasonCode::ProtocolError),
         }
     }
 
     /// While the client authenticates it sends AUTH and DISCONNECT only (3.1.2-30).
-    fn packet_before_connack(
-        &mut self,
-        now: Moment,
-        connection: ConnectionId,
-        packet: &Packet<'_>,
-    ) {
+    fn packet_before_connack(&mut self, now: Moment, connection: ConnectionId, packet: &Packet) {
         match packet {
             Packet::Auth(auth) => self.auth_before_connack(now, connection, auth),
             _ => self.refuse_begun(connection, ReasonCode::ProtocolError),
         }
     }
 
-    fn auth_before_connack(&mut self, now: Moment, connection: ConnectionId, auth: &Auth<'_>) {
+    fn auth_before_connack(&mut self, now: Moment, connection: ConnectionId, auth: &Auth) {
         let Some(Slot::Authenticating(begun)) = self.connections.get(connection.0 as usize) else {
             return;
         };
         let goes_on = auth.reason == ReasonCode::ContinueAuthentication;
-        if !goes_on || auth.method != Some(begun.method()) {
+        if !goes_on || auth.method.as_ref() != begun.method() {
             self.refuse_begun(connection, ReasonCode::ProtocolError);
             return;
         }
         if let Slot::Authenticating(begun) = self.set_slot(connection, Slot::Free) {
-            self.step_begun(now, begun, auth.data.unwrap_or_default());
+            self.step_begun(now, begun, auth.data.as_deref().unwrap_or_default());
         }
     }
 
@@ -111,10 +115,10 @@ impl Broker {
         &mut self,
         now: Moment,
         key: SessionKey,
-        packet: Disconnect,
+        packet: &Disconnect,
     ) -> Result<(), ReasonCode> {
         let session = &mut self.sessions[key];
-        if let Some(secs) = packet.session_expiry {
+        if let Some(secs) = packet.session_expiry_seconds {
             // What was to end with the connection cannot be kept after all
             // (3.14.2.2.2).
             if session.expiry_secs == 0 && secs != 0 {

@@ -16,7 +16,7 @@ use super::{
     session::SessionKey,
     time::Moment,
 };
-use crate::codec::{Publish, QoS, ReasonCode};
+use crate::codec::{Delivery, PacketIdentifier, Publish, QualityOfService, ReasonCode, TopicName};
 
 /// A PUBLISH that breaks the protocol ends the connection with this reason.
 type Violation = ReasonCode;
@@ -26,29 +26,32 @@ impl Broker {
         &mut self,
         now: Moment,
         key: SessionKey,
-        packet: &Publish<'_>,
+        packet: &Publish,
     ) -> Result<(), Violation> {
         self.counters.publishes_received += 1;
         self.counters.payload_bytes_received += packet.payload.len() as u64;
         let topic = self.topic_of(key, packet)?;
-        if packet.qos != QoS::AtMostOnce {
-            self.within_receive_maximum(key, packet)?;
-            if self.is_repeated(key, packet) {
-                return Ok(());
-            }
+        if !packet.subscription_identifiers.is_empty() {
+            // 3.3.4-6.
+            return Err(ReasonCode::ProtocolError);
         }
-        if let Err(reason) = self.may_publish(now, key, packet, topic.as_deref())? {
+        if let Some(packet_id) = packet.delivery.packet_identifier() {
+            self.within_receive_maximum(key, packet_id)?;
+        }
+        if self.is_repeated(key, packet) {
+            return Ok(());
+        }
+        if let Err(reason) = self.may_publish(now, key, packet, &topic)? {
             self.answer(key, packet, reason, Until::default());
             return Ok(());
         }
-        let message = Rc::new(Message::of_publish(now, packet, topic.as_deref()));
+        let message = Rc::new(Message::of_publish(now, packet, &topic));
         let before = self.journal.mark();
         let reached = self.route(now, &message, Source::Client(key));
-        if packet.qos == QoS::ExactlyOnce {
-            self.received(key, packet);
-        }
-        if packet.qos == QoS::AtMostOnce {
-            return Ok(());
+        match packet.delivery {
+            Delivery::AtMostOnce => return Ok(()),
+            Delivery::AtLeastOnce(_) => {}
+            Delivery::ExactlyOnce(packet_id) => self.received(key, packet_id),
         }
         let wrote = self.journal.mark() != before;
         let reason = match reached.anybody {
@@ -60,25 +63,24 @@ impl Broker {
         Ok(())
     }
 
-    /// The topic that an alias stands for; none if the packet names it itself.
-    fn topic_of(
-        &mut self,
-        key: SessionKey,
-        packet: &Publish<'_>,
-    ) -> Result<Option<Rc<str>>, Violation> {
+    /// The topic, which an alias may stand for.
+    fn topic_of(&mut self, key: SessionKey, packet: &Publish) -> Result<TopicName, Violation> {
         let maximum = self.limits.topic_aliases_in;
-        let topic = match (packet.topic_alias(), &mut self.sessions[key].link) {
-            (Some(alias), Some(link)) => {
-                let resolved = link.aliases_in.resolve(alias, packet.topic, maximum);
-                Some(resolved.map_err(|error| match error {
+        match (
+            packet.topic_alias,
+            &mut self.sessions[key].link,
+            &packet.topic,
+        ) {
+            (Some(alias), Some(link), topic) => {
+                let resolved = link.aliases_in.resolve(alias, topic.as_ref(), maximum);
+                resolved.map_err(|error| match error {
                     AliasError::OutOfRange => ReasonCode::TopicAliasInvalid,
                     AliasError::Unknown => ReasonCode::ProtocolError,
-                })?)
+                })
             }
-            _ if packet.topic.is_empty() => return Err(ReasonCode::ProtocolError),
-            _ => None,
-        };
-        Ok(topic)
+            (_, _, Some(topic)) => Ok(topic.clone()),
+            (_, _, None) => Err(ReasonCode::ProtocolError),
+        }
     }
 
     /// No more unacknowledged messages than we said (3.3.4-7). One that comes
@@ -86,7 +88,7 @@ impl Broker {
     fn within_receive_maximum(
         &mut self,
         key: SessionKey,
-        packet: &Publish<'_>,
+        packet_id: PacketIdentifier,
     ) -> Result<(), Violation> {
         let session = &self.sessions[key];
         let held = session
@@ -94,9 +96,7 @@ impl Broker {
             .as_ref()
             .map_or(0, |link| link.replies.unacknowledged());
         let open = session.inbox.len() + usize::from(held);
-        if open < usize::from(self.limits.receive_maximum)
-            || session.inbox.contains(packet.packet_id())
-        {
+        if open < usize::from(self.limits.receive_maximum) || session.inbox.contains(packet_id) {
             return Ok(());
         }
         self.counters.receive_maximum_exceeded += 1;
@@ -105,9 +105,11 @@ impl Broker {
 
     /// A message of QoS 2 that was received before is acknowledged again and
     /// not delivered again (4.3.3-10).
-    fn is_repeated(&mut self, key: SessionKey, packet: &Publish<'_>) -> bool {
-        let repeated =
-            packet.qos == QoS::ExactlyOnce && self.sessions[key].inbox.contains(packet.packet_id());
+    fn is_repeated(&mut self, key: SessionKey, packet: &Publish) -> bool {
+        let Delivery::ExactlyOnce(packet_id) = packet.delivery else {
+            return false;
+        };
+        let repeated = self.sessions[key].inbox.contains(packet_id);
         if repeated {
             self.counters.publishes_repeated += 1;
             let until = self.until(Reached::default(), self.sessions[key].is_stored());
@@ -122,10 +124,10 @@ impl Broker {
         &mut self,
         now: Moment,
         key: SessionKey,
-        packet: &Publish<'_>,
-        alias: Option<&str>,
+        packet: &Publish,
+        topic: &TopicName,
     ) -> Result<Result<(), ReasonCode>, Violation> {
-        let topic = alias.unwrap_or(packet.topic);
+        let qos = packet.delivery.quality_of_service();
         let rate = self.limits.publish_rate;
         let session = &mut self.sessions[key];
         let in_rate = match &mut session.link {
@@ -139,27 +141,26 @@ impl Broker {
                 OverRate::Disconnect => Err(ReasonCode::MessageRateTooHigh),
             };
         }
-        if topic.len() > self.limits.topic_levels
-            && topic.split('/').count() > self.limits.topic_levels
-        {
+        let levels_max = self.limits.topic_levels;
+        if topic.as_bytes().len() > levels_max && topic.levels().count() > levels_max {
             self.counters.levels_exceeded += 1;
             return Ok(Err(ReasonCode::TopicNameInvalid));
         }
         let session = &self.sessions[key];
         let access = self
             .access
-            .may_publish(session.client(), topic, packet.qos, packet.retain);
+            .may_publish(session.client(), topic, qos, packet.retain);
         if access == Access::Deny {
             self.counters.publishes_denied += 1;
             return Ok(Err(ReasonCode::NotAuthorized));
         }
-        if self.store == StoreState::Full && packet.qos != QoS::AtMostOnce {
+        if self.store == StoreState::Full && qos != QualityOfService::AtMostOnce {
             self.counters.publishes_unstored += 1;
             return Ok(Err(ReasonCode::QuotaExceeded));
         }
         if packet.retain && !packet.payload.is_empty() {
             let bytes = packet.payload.len();
-            if self.retained.room(topic, bytes).is_err() {
+            if self.retained.room(topic.as_str(), bytes).is_err() {
                 self.counters.retained_exceeded += 1;
                 return Ok(Err(ReasonCode::QuotaExceeded));
             }
@@ -168,20 +169,24 @@ impl Broker {
     }
 
     /// Remembers that a message of QoS 2 was received.
-    fn received(&mut self, key: SessionKey, packet: &Publish<'_>) {
+    fn received(&mut self, key: SessionKey, packet_id: PacketIdentifier) {
         let session = &mut self.sessions[key];
-        session.inbox.insert(packet.packet_id());
+        session.inbox.insert(packet_id);
         if session.is_stored() {
             self.journal
-                .write(Record::ReceivedPut(session.number, packet.packet_id()));
+                .write(Record::ReceivedPut(session.number, packet_id));
         }
     }
 
-    fn answer(&mut self, key: SessionKey, packet: &Publish<'_>, reason: ReasonCode, until: Until) {
-        match packet.qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.reply(key, Reply::PubAck(packet.packet_id(), reason), until),
-            QoS::ExactlyOnce => self.reply(key, Reply::PubRec(packet.packet_id(), reason), until),
+    fn answer(&mut self, key: SessionKey, packet: &Publish, reason: ReasonCode, until: Until) {
+        match packet.delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce(packet_id) => {
+                self.reply(key, Reply::PubAck(packet_id, reason), until);
+            }
+            Delivery::ExactlyOnce(packet_id) => {
+                self.reply(key, Reply::PubRec(packet_id, reason), until);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ impl Broker {
         &mut self,
         now: Moment,
         key: SessionKey,
-        packet: &Auth<'_>,
+        packet: &Auth,
     ) -> Result<(), ReasonCode> {
         let session = &mut self.sessions[key];
         let client_id = Rc::clone(&session.client_id);
@@ -25,18 +25,23 @@ impl Broker {
         // Without a method in CONNECT there is no AUTH, and it stays the same
         // method (4.12.0-7, 4.12.1-1).
         let auth = auth.ok_or(ReasonCode::ProtocolError)?;
-        if packet.method != Some(&*auth.method) {
+        if packet.method.as_ref() != Some(&auth.method) {
             return Err(ReasonCode::ProtocolError);
         }
         let exchange = match (packet.reason, auth.exchange.take()) {
             (ReasonCode::ReAuthenticate, None) => self
                 .authenticator
-                .begin(&auth.method, &client_id)
-                .ok_or(ReasonCode::BadAuthenticationMethod)?,
+                .begin(auth.method.as_str(), &client_id)
+                .ok_or(ReasonCode::NotAuthorized)?,
             (ReasonCode::ContinueAuthentication, Some((exchange, _))) => exchange,
             _ => return Err(ReasonCode::ProtocolError),
         };
-        self.step_again(now, key, exchange, packet.data.unwrap_or_default())
+        self.step_again(
+            now,
+            key,
+            exchange,
+            packet.data.as_deref().unwrap_or_default(),
+        )
     }
 
     fn step_again(

@@ -43,7 +43,7 @@ impl Broker {
         match forwarded.audience {
             Audience::Retained => {}
             Audience::Matching(shared) => {
-                let matched = self.subscriptions.matched(message.topic());
+                let matched = self.subscriptions.matched(message.topic().as_bytes());
                 self.send_to_targets(&message, Source::Broker, &matched);
                 for name in shared {
                     self.send_to_shared(&message, &name);

@@ -1,40 +1,113 @@
-//! Packets to a client that are not PUBLISH.
+//! Packets to a client that are not PUBLISH, small while they wait.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use bytes::Bytes;
 
 use super::{connect::Arrival, limits::Limits};
-use crate::codec::{ReasonCode, Version};
+use crate::codec::{
+    Acknowledgement, Auth, ConnectAck, ConnectAckProperties, Disconnect, Packet, PacketIdentifier,
+    ProtocolVersion, ReasonCode, ReasonDetail, SubscribeAck, Text, UnsubscribeAck,
+};
 
-/// A packet to a client; how it is encoded depends on the client's version.
+/// A packet to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// CONNACK.
-    ConnAck(Box<ConnAckReply>),
-    /// PUBACK: packet identifier and reason.
-    PubAck(u16, ReasonCode),
-    /// PUBREC: packet identifier and reason.
-    PubRec(u16, ReasonCode),
-    /// PUBREL: packet identifier and reason.
-    PubRel(u16, ReasonCode),
-    /// PUBCOMP: packet identifier and reason.
-    PubComp(u16, ReasonCode),
-    /// SUBACK.
-    SubAck(Box<CodesReply>),
-    /// UNSUBACK.
-    UnsubAck(Box<CodesReply>),
-    /// PINGRESP.
+pub(super) enum Reply {
+    ConnAck(Box<ConnectAck>),
+    PubAck(PacketIdentifier, ReasonCode),
+    PubRec(PacketIdentifier, ReasonCode),
+    PubRel(PacketIdentifier, ReasonCode),
+    PubComp(PacketIdentifier, ReasonCode),
+    SubAck(Box<SubscribeAck>),
+    UnsubAck(Box<UnsubscribeAck>),
     PingResp,
-    /// AUTH.
-    Auth(Box<AuthReply>),
-    /// DISCONNECT; the connection is closed behind it.
+    Auth(Box<Auth>),
+    /// The connection is closed behind it.
     Disconnect(ReasonCode),
 }
 
 impl Reply {
-    pub(super) fn auth(reason: ReasonCode, method: &str, data: Vec<u8>) -> Self {
-        Self::Auth(Box::new(AuthReply {
-            reason,
-            method: method.into(),
-            data,
+    pub(super) fn suback(packet_identifier: PacketIdentifier, reasons: Vec<ReasonCode>) -> Self {
+        Self::SubAck(Box::new(SubscribeAck {
+            packet_identifier,
+            detail: None,
+            reasons,
         }))
+    }
+
+    pub(super) fn unsuback(packet_identifier: PacketIdentifier, reasons: Vec<ReasonCode>) -> Self {
+        Self::UnsubAck(Box::new(UnsubscribeAck {
+            packet_identifier,
+            detail: None,
+            reasons,
+        }))
+    }
+
+    pub(super) fn auth(reason: ReasonCode, method: &Text, data: Vec<u8>) -> Self {
+        Self::Auth(Box::new(Auth {
+            reason,
+            method: Some(method.clone()),
+            data: as_data(data),
+            detail: ReasonDetail::default(),
+        }))
+    }
+
+    /// CONNACK with a reason against the client.
+    pub(super) fn refusal(reason: ReasonCode) -> Self {
+        Self::ConnAck(Box::new(ConnectAck {
+            session_present: false,
+            reason,
+            properties: ConnectAckProperties::default(),
+        }))
+    }
+
+    /// CONNACK that accepts; says what differs from what the client asked for.
+    pub(super) fn welcome(
+        arrival: &Arrival,
+        limits: &Limits,
+        granted: Granted,
+        data: Vec<u8>,
+    ) -> Self {
+        let mut ack = Box::new(ConnectAck {
+            session_present: granted.session_present,
+            reason: ReasonCode::Success,
+            properties: ConnectAckProperties::default(),
+        });
+        if arrival.version == ProtocolVersion::V5 {
+            let (expiry, keep_alive) = (granted.expiry_secs, granted.keep_alive_secs);
+            let assigned = arrival
+                .is_assigned
+                .then(|| Text::copy_from(&arrival.client_id));
+            ack.properties = ConnectAckProperties {
+                session_expiry_seconds: (expiry != arrival.expiry_secs).then_some(expiry),
+                receive_maximum: NonZeroU16::new(limits.receive_maximum),
+                packet_bytes_max: NonZeroU32::new(limits.packet_bytes),
+                topic_alias_maximum: Some(limits.topic_aliases_in),
+                assigned_client_identifier: assigned.and_then(Result::ok),
+                server_keep_alive_seconds: (keep_alive != arrival.keep_alive_secs)
+                    .then_some(keep_alive),
+                authentication_method: arrival.auth_method.clone(),
+                authentication_data: as_data(data),
+                ..ConnectAckProperties::default()
+            };
+        }
+        Self::ConnAck(ack)
+    }
+
+    pub(super) fn into_packet(self) -> Packet {
+        let acknowledgement = Acknowledgement::new;
+        match self {
+            Self::ConnAck(ack) => Packet::ConnectAck(ack),
+            Self::PubAck(id, reason) => Packet::PublishAck(acknowledgement(id, reason)),
+            Self::PubRec(id, reason) => Packet::PublishReceived(acknowledgement(id, reason)),
+            Self::PubRel(id, reason) => Packet::PublishRelease(acknowledgement(id, reason)),
+            Self::PubComp(id, reason) => Packet::PublishComplete(acknowledgement(id, reason)),
+            Self::SubAck(ack) => Packet::SubscribeAck(*ack),
+            Self::UnsubAck(ack) => Packet::UnsubscribeAck(*ack),
+            Self::PingResp => Packet::PingResponse,
+            Self::Auth(auth) => Packet::Auth(auth),
+            Self::Disconnect(reason) => Packet::Disconnect(Box::new(Disconnect::new(reason))),
+        }
     }
 
     /// The most bytes it is encoded in.
@@ -43,10 +116,14 @@ impl Reply {
         const FRAME: usize = 5 + 4;
         match self {
             // Small enough for one byte each.
-            Self::ConnAck(ack) if ack.bytes_max() < 0x80 => 3 + ack.bytes_max(),
-            Self::ConnAck(ack) => FRAME + ack.bytes_max(),
-            Self::SubAck(reply) | Self::UnsubAck(reply) => FRAME + 2 + reply.codes.len(),
-            Self::Auth(auth) => FRAME + 7 + auth.method.len() + auth.data.len(),
+            Self::ConnAck(ack) if connack_bytes(ack) < 0x80 => 3 + connack_bytes(ack),
+            Self::ConnAck(ack) => FRAME + connack_bytes(ack),
+            Self::SubAck(ack) => FRAME + 2 + ack.reasons.len(),
+            Self::UnsubAck(ack) => FRAME + 2 + ack.reasons.len(),
+            Self::Auth(auth) => {
+                let method = auth.method.as_ref().map_or(0, Text::len);
+                FRAME + 7 + method + auth.data.as_ref().map_or(0, Bytes::len)
+            }
             Self::PubAck(..) | Self::PubRec(..) | Self::PubRel(..) | Self::PubComp(..) => 5,
             Self::Disconnect(_) => 3,
             Self::PingResp => 2,
@@ -54,127 +131,33 @@ impl Reply {
     }
 }
 
-/// SUBACK and UNSUBACK: one reason for each filter, in order (3.9.3-1, 3.11.3-1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodesReply {
-    /// That of the request.
-    pub packet_id: u16,
-    /// What became of each filter.
-    pub codes: Vec<ReasonCode>,
-}
-
-impl CodesReply {
-    pub(super) fn new(packet_id: u16, codes: Vec<ReasonCode>) -> Self {
-        Self { packet_id, codes }
-    }
-
-    /// What was granted is refused after all.
-    pub(super) fn refuse(&mut self, reason: ReasonCode) {
-        for code in self.codes.iter_mut().filter(|code| !code.is_error()) {
-            *code = reason;
-        }
-    }
-}
-
-/// AUTH.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthReply {
-    /// 0x18 to continue, 0x00 when re-authentication has succeeded.
-    pub reason: ReasonCode,
-    /// The Authentication Method, that of CONNECT (4.12.0-5).
-    pub method: Box<str>,
-    /// Authentication Data; none if empty.
-    pub data: Vec<u8>,
-}
-
-/// CONNACK: what the client may do and what it gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnAckReply {
-    /// 0x00, or why not; for MQTT 3.1.1 the encoder turns it into a return code.
-    pub reason: ReasonCode,
+/// What CONNACK tells of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Granted {
     /// Whether there was a session to go on with.
-    pub session_present: bool,
-    /// What follows is absent if the client was refused.
-    pub properties: Option<ConnAckGrant>,
+    pub(super) session_present: bool,
+    pub(super) expiry_secs: u32,
+    pub(super) keep_alive_secs: u16,
 }
 
-/// The properties of a CONNACK that accepts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnAckGrant {
-    /// Session Expiry Interval, in seconds, if not what the client asked for.
-    pub session_expiry_secs: Option<u32>,
-    /// Receive Maximum.
-    pub receive_maximum: u16,
-    /// Maximum Packet Size.
-    pub packet_bytes: u32,
-    /// Topic Alias Maximum.
-    pub topic_alias_maximum: u16,
-    /// Assigned Client Identifier, if the client had none.
-    pub assigned_client_id: Option<Box<str>>,
-    /// Server Keep Alive, in seconds, if not what the client asked for.
-    pub keep_alive_secs: Option<u16>,
-    /// Authentication Method, if the client named one.
-    pub auth_method: Option<Box<str>>,
-    /// Authentication Data; none if empty.
-    pub auth_data: Vec<u8>,
+fn as_data(data: Vec<u8>) -> Option<Bytes> {
+    (!data.is_empty()).then(|| Bytes::from(data))
 }
 
-impl ConnAckReply {
-    pub(super) fn refusal(reason: ReasonCode) -> Self {
-        Self {
-            reason,
-            session_present: false,
-            properties: None,
-        }
-    }
-
-    /// `expiry_secs` and `keep_alive_secs` are what was granted.
-    pub(super) fn success(
-        arrival: &Arrival,
-        limits: &Limits,
-        session_present: bool,
-        expiry_secs: u32,
-        keep_alive_secs: u16,
-    ) -> Self {
-        let v5 = arrival.version == Version::V5;
-        let assigned = v5 && arrival.is_assigned;
-        Self {
-            reason: ReasonCode::Success,
-            session_present,
-            properties: v5.then(|| ConnAckGrant {
-                session_expiry_secs: (expiry_secs != arrival.expiry_secs).then_some(expiry_secs),
-                receive_maximum: limits.receive_maximum,
-                packet_bytes: limits.packet_bytes,
-                topic_alias_maximum: limits.topic_aliases_in,
-                assigned_client_id: assigned.then(|| (*arrival.client_id).into()),
-                keep_alive_secs: (keep_alive_secs != arrival.keep_alive_secs)
-                    .then_some(keep_alive_secs),
-                auth_method: arrival.auth_method.clone(),
-                auth_data: Vec::new(),
-            }),
-        }
-    }
-
-    pub(super) fn with_auth_data(mut self, data: Vec<u8>) -> Self {
-        if let Some(properties) = &mut self.properties {
-            properties.auth_data = data;
-        }
-        self
-    }
-
-    fn bytes_max(&self) -> usize {
-        self.properties.as_ref().map_or(2, |grant| {
-            let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| 3 + text.len());
-            let expiry = grant.session_expiry_secs.map_or(0, |_| 5);
-            let keep_alive = grant.keep_alive_secs.map_or(0, |_| 3);
-            let data = match grant.auth_data.len() {
-                0 => 0,
-                length => 3 + length,
-            };
-            // Flags and reason; Receive Maximum, Maximum Packet Size, Topic Alias Maximum.
-            let always = 2 + 3 + 5 + 3;
-            let names = text(&grant.assigned_client_id) + text(&grant.auth_method);
-            always + expiry + keep_alive + names + data
-        })
-    }
+/// Flags, reason and the properties that the core sets.
+fn connack_bytes(ack: &ConnectAck) -> usize {
+    let properties = &ack.properties;
+    let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| 3 + text.len());
+    let expiry = properties.session_expiry_seconds.map_or(0, |_| 5);
+    let receive = properties.receive_maximum.map_or(0, |_| 3);
+    let packet = properties.packet_bytes_max.map_or(0, |_| 5);
+    let alias = properties.topic_alias_maximum.map_or(0, |_| 3);
+    let keep_alive = properties.server_keep_alive_seconds.map_or(0, |_| 3);
+    let data = properties
+        .authentication_data
+        .as_ref()
+        .map_or(0, |data| 3 + data.len());
+    let names =
+        text(&properties.assigned_client_identifier) + text(&properties.authentication_method);
+    2 + expiry + receive + packet + alias + keep_alive + data + names
 }

@@ -46,8 +46,8 @@ impl Broker {
             self.stamps.saw(*stamp);
             let message = Rc::new(Message::new(message.clone()));
             let bytes = message.bytes();
-            let topic = message.topic().to_owned();
-            self.retained.set(&topic, *stamp, message, bytes);
+            let topic = message.topic().clone();
+            self.retained.set(topic.as_str(), *stamp, message, bytes);
         }
         for key in keys.into_values() {
             if restored.was_connected(self.sessions[key].number) {

@@ -21,7 +21,7 @@ use super::{
     subscriptions::{GroupId, Matched, OwnMessages},
     time::Moment,
 };
-use crate::codec::QoS;
+use crate::codec::QualityOfService;
 
 /// Who a message comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Broker {
             self.retain(message, stamp);
             stamp
         });
-        let matched = self.subscriptions.matched(message.topic());
+        let matched = self.subscriptions.matched(message.topic().as_bytes());
         let mut reached = Reached {
             anybody: !matched.targets.is_empty() || !matched.groups.is_empty(),
             ..Reached::default()
@@ -81,7 +81,7 @@ impl Broker {
             } else if target.own == OwnMessages::Some {
                 let own = self
                     .subscriptions
-                    .own_joined(message.topic(), target.session);
+                    .own_joined(message.topic().as_bytes(), target.session);
                 if let Some(joined) = own {
                     self.deliver(target.session, message, &joined, None);
                 }
@@ -182,7 +182,7 @@ impl Broker {
     /// Keeps or removes the retained message of a topic (3.3.1-5, 3.3.1-6).
     pub(super) fn retain(&mut self, message: &Rc<Message>, stamp: Stamp) {
         self.stamps.saw(stamp);
-        let topic = message.topic();
+        let topic = message.topic().as_str();
         // Of all cores that keep it, the one the topic falls to has it stored.
         let stored = shard::shard_of(topic, self.crossing.count()) == self.crossing.me();
         let stored = stored && !topic.starts_with('$');
@@ -215,7 +215,7 @@ impl Broker {
     }
 
     /// The QoS of a forwarded message (3.8.4-8).
-    pub(super) fn delivery_qos(message: &Message, joined: &Joined) -> QoS {
+    pub(super) fn delivery_qos(message: &Message, joined: &Joined) -> QualityOfService {
         message.qos().min(joined.qos)
     }
 }

@@ -197,7 +197,7 @@ mod tests {
             grant::{Echo, RetainAs},
             topics::FilterIndex,
         },
-        codec::QoS,
+        codec::QualityOfService,
     };
 
     fn group(members: u32) -> Group {
@@ -213,10 +213,10 @@ mod tests {
         Member {
             session: SessionKey(session),
             grant: Grant {
-                qos: QoS::AtLeastOnce,
+                qos: QualityOfService::AtLeastOnce,
                 retain: RetainAs::Cleared,
                 echo: Echo::Local,
-                identifier: 0,
+                identifier: None,
             },
         }
     }

@@ -7,13 +7,15 @@ use super::{
     grant::{Echo, Grant, RetainAs},
     input::StoreState,
     replay::Replay,
-    reply::{CodesReply, Reply},
+    reply::Reply,
     session::SessionKey,
     shared::Member,
     subscriptions::Subscriber,
-    topics::SubscriptionFilter,
 };
-use crate::codec::{Filter, QoS, ReasonCode, RetainHandling, Subscribe, Unsubscribe};
+use crate::codec::{
+    QualityOfService, ReasonCode, RetainHandling, Subscribe, Subscription, SubscriptionIdentifier,
+    TopicFilter, Unsubscribe,
+};
 
 /// Whether the client had the subscription before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +28,12 @@ impl Broker {
     pub(super) fn subscribe(
         &mut self,
         key: SessionKey,
-        packet: &Subscribe<'_>,
+        packet: &Subscribe,
     ) -> Result<(), ReasonCode> {
         let before = self.journal.mark();
-        let identifier = packet.identifier.unwrap_or(0);
-        let mut codes = Vec::with_capacity(packet.filters.len());
-        for requested in &packet.filters {
+        let identifier = packet.subscription_identifier;
+        let mut codes = Vec::with_capacity(packet.subscriptions.len());
+        for requested in &packet.subscriptions {
             codes.push(match self.subscribe_one(key, requested, identifier) {
                 Ok(granted) => granted_code(granted),
                 Err(Refused::Subscription(reason)) => reason,
@@ -41,25 +43,25 @@ impl Broker {
         // Before the client may count on it, all cores know that it wants it.
         let reached = self.tell_interest();
         let until = self.until(reached, self.journal.mark() != before);
-        let reply = CodesReply::new(packet.packet_id, codes);
-        self.reply(key, Reply::SubAck(Box::new(reply)), until);
+        self.reply(key, Reply::suback(packet.packet_identifier, codes), until);
         Ok(())
     }
 
     fn subscribe_one(
         &mut self,
         key: SessionKey,
-        requested: &Filter<'_>,
-        identifier: u32,
-    ) -> Result<QoS, Refused> {
+        requested: &Subscription,
+        identifier: Option<SubscriptionIdentifier>,
+    ) -> Result<QualityOfService, Refused> {
         let parsed = self.may_subscribe(key, requested)?;
+        let options = requested.options;
         let grant = Grant {
-            qos: requested.qos,
-            retain: match requested.retain_as_published {
+            qos: options.quality_of_service,
+            retain: match options.retain_as_published {
                 true => RetainAs::Published,
                 false => RetainAs::Cleared,
             },
-            echo: match requested.no_local {
+            echo: match options.no_local {
                 true => Echo::NoLocal,
                 false => Echo::Local,
             },
@@ -70,10 +72,10 @@ impl Broker {
             self.journal
                 .write(Record::SubscriptionPut(Box::new(StoredSubscription {
                     session: session.number,
-                    filter: requested.filter.into(),
+                    filter: requested.filter.as_str().into(),
                     qos: grant.qos,
-                    no_local: requested.no_local,
-                    retain_as_published: requested.retain_as_published,
+                    no_local: options.no_local,
+                    retain_as_published: options.retain_as_published,
                     identifier,
                 })));
         }
@@ -82,7 +84,7 @@ impl Broker {
             None => {
                 let existed = self.set_subscription(key, parsed.filter, grant);
                 // 3.3.1-9 to 3.3.1-11.
-                let replays = match requested.retain_handling {
+                let replays = match options.retain_handling {
                     RetainHandling::Send => true,
                     RetainHandling::SendIfNew => existed == Existed::No,
                     RetainHandling::DoNotSend => false,
@@ -99,17 +101,15 @@ impl Broker {
     fn may_subscribe<'a>(
         &mut self,
         key: SessionKey,
-        requested: &Filter<'a>,
-    ) -> Result<SubscriptionFilter<'a>, Refused> {
+        requested: &'a Subscription,
+    ) -> Result<Parts<'a>, Refused> {
         let refuse = |reason| Err(Refused::Subscription(reason));
-        let Ok(parsed) = SubscriptionFilter::parse(requested.filter) else {
-            return refuse(ReasonCode::TopicFilterInvalid);
-        };
-        if parsed.group.is_some() && requested.no_local {
+        let parsed = Parts::of(&requested.filter);
+        if parsed.group.is_some() && requested.options.no_local {
             // 3.8.3-4.
             return Err(Refused::Connection(ReasonCode::ProtocolError));
         }
-        if parsed.levels > self.limits.filter_levels {
+        if requested.filter.levels().count() > self.limits.filter_levels {
             self.counters.levels_exceeded += 1;
             return refuse(ReasonCode::QuotaExceeded);
         }
@@ -128,7 +128,7 @@ impl Broker {
         Ok(parsed)
     }
 
-    fn has(&self, key: SessionKey, parsed: SubscriptionFilter<'_>) -> bool {
+    fn has(&self, key: SessionKey, parsed: Parts<'_>) -> bool {
         match parsed.group {
             Some(name) => self
                 .subscriptions
@@ -137,14 +137,14 @@ impl Broker {
             None => self
                 .subscriptions
                 .index()
-                .get(parsed.filter)
+                .get(parsed.filter.as_bytes())
                 .is_some_and(|id| self.sessions[key].subscriptions.contains_key(&id)),
         }
     }
 
     /// Adds or replaces a subscription (3.8.4-3).
     fn set_subscription(&mut self, key: SessionKey, filter: &str, grant: Grant) -> Existed {
-        if let Some(id) = self.subscriptions.index().get(filter)
+        if let Some(id) = self.subscriptions.index().get(filter.as_bytes())
             && let Some(position) = self.sessions[key].subscriptions.get(&id)
         {
             self.subscriptions.replace(id, *position, grant);
@@ -179,9 +179,10 @@ impl Broker {
 
     /// Puts a subscription back that the store had.
     pub(super) fn resubscribe(&mut self, key: SessionKey, stored: &StoredSubscription) {
-        let Ok(parsed) = SubscriptionFilter::parse(&stored.filter) else {
+        let Ok(filter) = TopicFilter::try_from(&*stored.filter) else {
             return;
         };
+        let parsed = Parts::of(&filter);
         let grant = stored.grant();
         match parsed.group {
             Some(name) => self.join(key, parsed.filter, name, grant),
@@ -203,22 +204,19 @@ impl Broker {
         self.wake(key);
     }
 
-    pub(super) fn unsubscribe(&mut self, key: SessionKey, packet: &Unsubscribe<'_>) {
+    pub(super) fn unsubscribe(&mut self, key: SessionKey, packet: &Unsubscribe) {
         let before = self.journal.mark();
-        let codes = packet
-            .filters
-            .iter()
-            .map(|filter| self.unsubscribe_one(key, filter));
-        let reply = CodesReply::new(packet.packet_id, codes.collect());
+        let filters = packet.filters.iter();
+        let codes = filters
+            .map(|filter| self.unsubscribe_one(key, filter))
+            .collect();
         let reached = self.tell_interest();
         let until = self.until(reached, self.journal.mark() != before);
-        self.reply(key, Reply::UnsubAck(Box::new(reply)), until);
+        self.reply(key, Reply::unsuback(packet.packet_identifier, codes), until);
     }
 
-    fn unsubscribe_one(&mut self, key: SessionKey, filter: &str) -> ReasonCode {
-        let Ok(parsed) = SubscriptionFilter::parse(filter) else {
-            return ReasonCode::TopicFilterInvalid;
-        };
+    fn unsubscribe_one(&mut self, key: SessionKey, filter: &TopicFilter) -> ReasonCode {
+        let parsed = Parts::of(filter);
         let existed = match parsed.group {
             Some(name) => {
                 let group = self
@@ -234,7 +232,7 @@ impl Broker {
                 session
                     .replays
                     .retain(|replay| &*replay.filter != parsed.filter);
-                let id = self.subscriptions.index().get(parsed.filter);
+                let id = self.subscriptions.index().get(parsed.filter.as_bytes());
                 let held = id.and_then(|id| Some((id, session.subscriptions.remove(&id)?)));
                 if let Some((id, position)) = held {
                     self.remove_subscriber(id, position);
@@ -247,10 +245,34 @@ impl Broker {
         }
         let session = &self.sessions[key];
         if session.is_stored() {
-            self.journal
-                .write(Record::SubscriptionDrop(session.number, filter.into()));
+            self.journal.write(Record::SubscriptionDrop(
+                session.number,
+                filter.as_str().into(),
+            ));
         }
         ReasonCode::Success
+    }
+}
+
+/// A filter taken apart.
+#[derive(Debug, Clone, Copy)]
+struct Parts<'a> {
+    /// The name of the group that shares it.
+    group: Option<&'a str>,
+    /// What topics are matched with.
+    filter: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(filter: &'a TopicFilter) -> Self {
+        let text = filter.as_str();
+        let pattern_at = text.len() - filter.pattern().len();
+        let share = filter.share_name().map(<[u8]>::len);
+        Self {
+            // The name stands before the separator before the pattern.
+            group: share.map(|length| &text[pattern_at - 1 - length..pattern_at - 1]),
+            filter: &text[pattern_at..],
+        }
     }
 }
 
@@ -263,10 +285,10 @@ enum Refused {
     Connection(ReasonCode),
 }
 
-fn granted_code(qos: QoS) -> ReasonCode {
+fn granted_code(qos: QualityOfService) -> ReasonCode {
     match qos {
-        QoS::AtMostOnce => ReasonCode::Success,
-        QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
-        QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+        QualityOfService::AtMostOnce => ReasonCode::Success,
+        QualityOfService::AtLeastOnce => ReasonCode::GrantedQos1,
+        QualityOfService::ExactlyOnce => ReasonCode::GrantedQos2,
     }
 }

@@ -20,7 +20,7 @@ use super::{
     session::SessionKey,
     shard::{ShardId, ShardSet},
     shared::{Elsewhere, Group, Member},
-    topics::{FilterId, FilterIndex, filter::has_wildcard},
+    topics::{FilterId, FilterIndex, has_wildcard},
 };
 
 /// The number of a [`Group`].
@@ -185,7 +185,7 @@ impl Subscriptions {
     }
 
     pub(super) fn find_group(&self, filter: &str, name: &str) -> Option<GroupId> {
-        let id = self.index.get(filter)?;
+        let id = self.index.get(filter.as_bytes())?;
         let groups = self.interested[id.index()].groups.as_ref()?;
         groups
             .iter()
@@ -275,7 +275,7 @@ impl Subscriptions {
     }
 
     /// What matches `topic`: remembered, or worked out and remembered.
-    pub(super) fn matched(&mut self, topic: &str) -> Rc<Matched> {
+    pub(super) fn matched(&mut self, topic: &[u8]) -> Rc<Matched> {
         if let Some(matched) = self.cache.get(topic) {
             return matched;
         }
@@ -298,7 +298,7 @@ impl Subscriptions {
                 None
             }
             InterestChange::Unwanted(filter) => {
-                let id = self.index.get(filter)?;
+                let id = self.index.get(filter.as_bytes())?;
                 self.changed(id);
                 self.interested[id.index()].shards.remove(shard);
                 self.drop_if_unused(id);

@@ -8,6 +8,7 @@ mod durability;
 mod exactly_once;
 mod leaving;
 mod model;
+pub(super) mod packets;
 mod retained;
 mod sessions;
 mod sharing;

@@ -24,10 +24,10 @@ impl Will {
     pub(super) fn published(&self, now: Moment) -> Rc<Message> {
         match self.expiry_secs {
             None => Rc::clone(&self.message),
-            Some(secs) => {
-                let parts: MessageParts = self.message.parts().clone();
-                Rc::new(Message::new(parts.expiring(Some(now.plus_secs(secs)))))
-            }
+            Some(secs) => Rc::new(Message::new(MessageParts {
+                expires_at: Some(now.plus_secs(secs)),
+                ..self.message.parts().clone()
+            })),
         }
     }
 }

@@ -4,13 +4,16 @@ use std::rc::Rc;
 
 use crate::{
     broker::{
-        aliases::TopicAlias,
+        aliases::TopicForm,
         grant::Identifiers,
         message::Message,
         outbox::{Delivery, RetainFlag},
         time::Moment,
     },
-    codec::{QoS, Version},
+    codec::{
+        Delivery as Quality, PacketIdentifier, ProtocolVersion, Publish, QualityOfService,
+        SubscriptionIdentifier,
+    },
 };
 
 /// The DUP flag.
@@ -27,9 +30,9 @@ pub struct PublishOut {
     message: Rc<Message>,
     identifiers: Identifiers,
     expiry_secs: Option<u32>,
-    packet_id: Option<u16>,
-    alias: TopicAlias,
-    qos: QoS,
+    packet_id: Option<PacketIdentifier>,
+    form: TopicForm,
+    qos: QualityOfService,
     retain: RetainFlag,
     dup: Dup,
 }
@@ -40,8 +43,9 @@ impl PublishOut {
             message: Rc::clone(&delivery.message),
             identifiers: delivery.identifiers.clone(),
             expiry_secs: None,
-            packet_id: (delivery.qos != QoS::AtMostOnce).then(|| delivery.position.packet_id()),
-            alias: TopicAlias::None,
+            packet_id: (delivery.qos != QualityOfService::AtMostOnce)
+                .then(|| delivery.position.packet_id()),
+            form: TopicForm::Full,
             qos: delivery.qos,
             retain: delivery.retain,
             dup,
@@ -64,12 +68,12 @@ impl PublishOut {
         });
     }
 
-    pub(super) fn set_alias(&mut self, alias: TopicAlias) {
-        self.alias = alias;
+    pub(super) fn set_form(&mut self, form: TopicForm) {
+        self.form = form;
     }
 
     pub(super) fn sets_alias(&self) -> bool {
-        matches!(self.alias, TopicAlias::Set(_))
+        matches!(self.form, TopicForm::Sets(_))
     }
 
     /// The message.
@@ -78,7 +82,7 @@ impl PublishOut {
     }
 
     /// QoS of this delivery.
-    pub fn qos(&self) -> QoS {
+    pub fn qos(&self) -> QualityOfService {
         self.qos
     }
 
@@ -93,13 +97,13 @@ impl PublishOut {
     }
 
     /// The packet identifier, if QoS is not 0.
-    pub fn packet_id(&self) -> Option<u16> {
+    pub fn packet_id(&self) -> Option<PacketIdentifier> {
         self.packet_id
     }
 
     /// How the topic is written. MQTT 3.1.1 never has an alias.
-    pub fn alias(&self) -> TopicAlias {
-        self.alias
+    pub fn form(&self) -> TopicForm {
+        self.form
     }
 
     /// Message Expiry Interval, in seconds.
@@ -108,19 +112,44 @@ impl PublishOut {
     }
 
     /// Subscription Identifiers.
-    pub fn identifiers(&self) -> &[u32] {
+    pub fn identifiers(&self) -> &[SubscriptionIdentifier] {
         self.identifiers.as_slice()
     }
 
+    /// As a packet of its own. A server that writes many copies of a message
+    /// encodes what they share once instead.
+    pub fn to_publish(&self) -> Publish {
+        let (topic, topic_alias) = match self.form {
+            TopicForm::Full => (true, None),
+            TopicForm::Sets(alias) => (true, Some(alias)),
+            TopicForm::Uses(alias) => (false, Some(alias)),
+        };
+        Publish {
+            delivery: match (self.qos, self.packet_id) {
+                (QualityOfService::AtLeastOnce, Some(id)) => Quality::AtLeastOnce(id),
+                (QualityOfService::ExactlyOnce, Some(id)) => Quality::ExactlyOnce(id),
+                _ => Quality::AtMostOnce,
+            },
+            duplicate: self.dup(),
+            retain: self.retain(),
+            topic: topic.then(|| self.message.topic().clone()),
+            topic_alias,
+            message_expiry_seconds: self.expiry_secs,
+            subscription_identifiers: self.identifiers().to_vec(),
+            properties: self.message.properties().clone(),
+            payload: self.message.payload().clone(),
+        }
+    }
+
     /// The bytes it is encoded in, fixed header included.
-    pub fn encoded_len(&self, version: Version) -> usize {
-        let topic = match self.alias {
-            TopicAlias::Use(_) => 0,
-            _ => self.message.topic().len(),
+    pub fn encoded_len(&self, version: ProtocolVersion) -> usize {
+        let topic = match self.form {
+            TopicForm::Uses(_) => 0,
+            _ => self.message.topic().as_bytes().len(),
         };
         let identifier = if self.packet_id.is_some() { 2 } else { 0 };
         let mut length = 2 + topic + identifier + self.message.payload().len();
-        if version == Version::V5 {
+        if version == ProtocolVersion::V5 {
             let properties = self.properties_len();
             length += varint_len(properties) + properties;
         }
@@ -129,12 +158,12 @@ impl PublishOut {
 
     fn properties_len(&self) -> usize {
         let expiry = if self.expiry_secs.is_some() { 5 } else { 0 };
-        let alias = if self.alias == TopicAlias::None { 0 } else { 3 };
+        let alias = if self.form == TopicForm::Full { 0 } else { 3 };
         let identifiers = self
             .identifiers()
             .iter()
-            .map(|id| 1 + varint_len(*id as usize));
-        self.message.properties().len() + expiry + alias + identifiers.sum::<usize>()
+            .map(|id| 1 + varint_len(id.get() as usize));
+        self.message.properties().as_encoded().len() + expiry + alias + identifiers.sum::<usize>()
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Position;
 use crate::{
     broker::{grant::Identifiers, message::Message, subscriptions::GroupId},
-    codec::QoS,
+    codec::QualityOfService,
 };
 
 /// The RETAIN flag of what is sent.
@@ -23,7 +23,7 @@ pub(in crate::broker) struct Delivery {
     pub(in crate::broker) position: Position,
     /// The shared subscription it came by.
     pub(in crate::broker) group: Option<GroupId>,
-    pub(in crate::broker) qos: QoS,
+    pub(in crate::broker) qos: QualityOfService,
     pub(in crate::broker) retain: RetainFlag,
 }
 

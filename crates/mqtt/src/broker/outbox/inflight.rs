@@ -1,6 +1,7 @@
 //! One message of QoS 1 or 2 between its sending and its acknowledgement.
 
 use super::{Delivery, Position};
+use crate::codec::PacketIdentifier;
 
 /// How far the delivery has come.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(in crate::broker) struct Inflight {
 }
 
 impl Inflight {
-    pub(in crate::broker) fn packet_id(&self) -> u16 {
+    pub(in crate::broker) fn packet_id(&self) -> PacketIdentifier {
         self.position.packet_id()
     }
 }

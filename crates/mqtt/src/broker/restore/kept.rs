@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::broker::{
-    durable::{
-        MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, StoredSubscription,
+use crate::{
+    broker::{
+        durable::{
+            MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, StoredSubscription,
+        },
+        message::MessageParts,
+        outbox::Position,
+        retained::Stamp,
     },
-    message::MessageParts,
-    outbox::Position,
-    retained::Stamp,
+    codec::PacketIdentifier,
 };
 
 /// Everything that was stored, by the keys that [`Record`] names. Put together
@@ -27,7 +30,7 @@ pub struct Restored {
     /// How far each queue has been sent.
     pub sent: BTreeMap<SessionNumber, Position>,
     /// Messages of QoS 2 received and not released.
-    pub received: BTreeSet<(SessionNumber, u16)>,
+    pub received: BTreeSet<(SessionNumber, PacketIdentifier)>,
     /// Retained messages by topic.
     pub retained: BTreeMap<Box<str>, (Stamp, MessageParts)>,
 }
@@ -73,7 +76,7 @@ impl Restored {
                 self.received.remove(&(session, packet_id));
             }
             Record::RetainedPut(stamp, message) => {
-                let topic = message.topic().into();
+                let topic = message.topic().as_str().into();
                 self.retained
                     .insert(topic, (stamp, message.parts().clone()));
             }

@@ -26,8 +26,8 @@ struct Known {
 
 #[derive(Debug)]
 pub(super) struct MatchCache {
-    young: HashMap<Box<str>, Known>,
-    old: HashMap<Box<str>, Known>,
+    young: HashMap<Box<[u8]>, Known>,
+    old: HashMap<Box<[u8]>, Known>,
     young_targets: usize,
     generations: [u32; CLASSES],
     hasher: DefaultHashBuilder,
@@ -46,13 +46,13 @@ impl Default for MatchCache {
 }
 
 impl MatchCache {
-    fn class(&self, topic: &str) -> usize {
-        let level = topic.split('/').next().unwrap_or(topic);
+    fn class(&self, topic: &[u8]) -> usize {
+        let level = topic.split(|byte| *byte == b'/').next().unwrap_or(topic);
         self.hasher.hash_one(level) as usize % CLASSES
     }
 
     /// What matches `topic`, if it is known and still true.
-    pub(super) fn get(&mut self, topic: &str) -> Option<Rc<Matched>> {
+    pub(super) fn get(&mut self, topic: &[u8]) -> Option<Rc<Matched>> {
         if let Some(known) = self.young.get(topic) {
             let current = self.generations[self.class(topic)];
             return (known.generation == current).then(|| Rc::clone(&known.matched));
@@ -66,7 +66,7 @@ impl MatchCache {
         Some(matched)
     }
 
-    pub(super) fn insert(&mut self, topic: &str, matched: Rc<Matched>) {
+    pub(super) fn insert(&mut self, topic: &[u8], matched: Rc<Matched>) {
         let generation = self.generations[self.class(topic)];
         let known = Known {
             generation,
@@ -75,7 +75,7 @@ impl MatchCache {
         self.put(topic.into(), known);
     }
 
-    fn put(&mut self, topic: Box<str>, known: Known) {
+    fn put(&mut self, topic: Box<[u8]>, known: Known) {
         let targets = known.matched.targets.len();
         if self.young.len() >= TOPICS_MAX || self.young_targets + targets > TARGETS_MAX {
             self.old = std::mem::take(&mut self.young);
@@ -90,16 +90,16 @@ impl MatchCache {
     /// Forgets what a change to a subscription with `filter` concerns.
     pub(super) fn invalidate(&mut self, filter: &str, has_wildcard: bool) {
         if !has_wildcard {
-            if let Some(known) = self.young.remove(filter) {
+            if let Some(known) = self.young.remove(filter.as_bytes()) {
                 self.young_targets -= known.matched.targets.len();
             }
-            self.old.remove(filter);
+            self.old.remove(filter.as_bytes());
         } else if filter.starts_with(['+', '#']) {
             for generation in &mut self.generations {
                 *generation = generation.wrapping_add(1);
             }
         } else {
-            let class = self.class(filter);
+            let class = self.class(filter.as_bytes());
             self.generations[class] = self.generations[class].wrapping_add(1);
         }
     }

@@ -61,7 +61,11 @@ impl Subscriptions {
 
     /// What `session` gets of its own message on `topic`: its subscriptions
     /// without No Local, joined.
-    pub(in crate::broker) fn own_joined(&self, topic: &str, session: SessionKey) -> Option<Joined> {
+    pub(in crate::broker) fn own_joined(
+        &self,
+        topic: &[u8],
+        session: SessionKey,
+    ) -> Option<Joined> {
         let mut found = Vec::new();
         self.index.matches(topic, &mut found);
         let mut joined: Option<Joined> = None;

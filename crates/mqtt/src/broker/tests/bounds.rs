@@ -9,7 +9,8 @@ use super::super::rate::Rate;
 use super::super::retained::RetainedLimits;
 use super::super::{Input, Settings, StoreState};
 use super::driver::*;
-use crate::codec::{Packet, Publish, QoS};
+use super::packets::{Packet, Publish};
+use crate::codec::{QualityOfService, TopicName};
 
 fn limited(change: impl Fn(&mut Limits)) -> Driver {
     let mut limits = Limits::default();
@@ -72,7 +73,7 @@ fn sessions_subscriptions_and_levels_are_bounded() {
     ];
     assert_eq!(
         driver.subscribe(1, &filters),
-        "suback [QuotaExceeded, Success, Success, QuotaExceeded, GrantedQoS1]"
+        "suback [QuotaExceeded, Success, Success, QuotaExceeded, GrantedQos1]"
     );
     driver.publish(1, "1/2/3/4", "x", Q1);
     assert_eq!(driver.got(1), ["puback 2 TopicNameInvalid"]);
@@ -179,8 +180,14 @@ fn a_full_store_refuses_what_would_have_to_be_stored() {
 struct Only(&'static str);
 
 impl AccessRules for Only {
-    fn may_publish(&self, _: Client<'_>, topic: &str, _: QoS, _: bool) -> Access {
-        self.may(topic)
+    fn may_publish(
+        &self,
+        _: Client<'_>,
+        topic: &TopicName,
+        _: QualityOfService,
+        _: bool,
+    ) -> Access {
+        self.may(topic.as_str())
     }
 
     fn may_subscribe(&self, _: Client<'_>, filter: &str) -> Access {
@@ -221,7 +228,7 @@ fn new_rules_hold_for_live_sessions_and_disconnect_nobody() {
         "suback [NotAuthorized]"
     );
     assert_eq!(driver.broker.filter_count(), 1);
-    let denied = crate::codec::Connect {
+    let denied = super::packets::Connect {
         will: Some(will("old", 0)),
         ..connect_packet("b")
     };

@@ -6,7 +6,7 @@ use super::super::durable::Durability;
 use super::super::shard::{ShardId, shard_of};
 use super::super::{Input, Settings, ShardMessage};
 use super::driver::*;
-use crate::codec::{Connect, Packet};
+use super::packets::{Connect, Packet};
 
 const CORES: u8 = 3;
 
@@ -62,7 +62,7 @@ impl Cores {
         self.core(shard).subscribe(connection, &[filter(name, Q1)]);
         self.settle();
         let got = self.core(shard).got(connection);
-        assert_eq!(got, ["suback [GrantedQoS1]"]);
+        assert_eq!(got, ["suback [GrantedQos1]"]);
     }
 
     fn got(&mut self, shard: u8, connection: u32) -> Vec<String> {
@@ -100,7 +100,7 @@ fn suback_waits_until_every_core_knows() {
     cores.join(0, 1, connect_packet("a"));
     assert_eq!(cores.core(0).subscribe(1, &[filter("t", Q1)]), "");
     cores.settle();
-    assert_eq!(cores.core(0).got(1), ["suback [GrantedQoS1]"]);
+    assert_eq!(cores.core(0).got(1), ["suback [GrantedQos1]"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::driver::*;
-use crate::codec::{Connect, Filter, Packet, Publish};
+use super::packets::{Connect, Filter, Packet, Publish};
 
 #[test]
 fn overlapping_subscriptions_make_one_copy_with_every_identifier() {

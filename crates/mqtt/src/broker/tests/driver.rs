@@ -4,25 +4,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::super::{
-    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Reply, Restored,
-    Settings, TopicAlias,
+    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Restored, Settings,
+    TopicForm,
     durable::{Commit, Durability, Token},
     shard::ShardId,
     time::Moment,
 };
+use super::packets::{Ack, Connect, Filter, Packet, Publish, Will};
 use crate::broker::ShardMessage;
-use crate::codec::{
-    Ack, Connect, Disconnect, Filter, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
-    Unsubscribe, Version, Will,
-};
+use crate::codec::{self, ProtocolVersion, QualityOfService, ReasonCode, RetainHandling};
 
-pub(in crate::broker) const Q0: QoS = QoS::AtMostOnce;
-pub(in crate::broker) const Q1: QoS = QoS::AtLeastOnce;
-pub(in crate::broker) const Q2: QoS = QoS::ExactlyOnce;
+pub(in crate::broker) const Q0: QualityOfService = QualityOfService::AtMostOnce;
+pub(in crate::broker) const Q1: QualityOfService = QualityOfService::AtLeastOnce;
+pub(in crate::broker) const Q2: QualityOfService = QualityOfService::ExactlyOnce;
 
 pub(in crate::broker) fn connect_packet(client_id: &str) -> Connect<'_> {
     Connect {
-        version: Version::V5,
+        version: ProtocolVersion::V5,
         clean_start: true,
         keep_alive: 0,
         client_id,
@@ -31,10 +29,7 @@ pub(in crate::broker) fn connect_packet(client_id: &str) -> Connect<'_> {
         receive_maximum: None,
         maximum_packet_size: None,
         topic_alias_maximum: 0,
-        request_response_information: false,
-        request_problem_information: true,
         auth_method: None,
-        auth_data: None,
     }
 }
 
@@ -49,20 +44,17 @@ pub(in crate::broker) fn persistent(client_id: &str) -> Connect<'_> {
 
 pub(in crate::broker) fn will(topic: &str, delay: u32) -> Will<'_> {
     Will {
-        qos: Q1,
         retain: false,
         topic,
         delay,
         message_expiry: None,
-        forwarded_properties: &[],
-        payload: b"gone",
     }
 }
 
 pub(in crate::broker) fn publish_packet<'a>(
     topic: &'a str,
     payload: &'a str,
-    qos: QoS,
+    qos: QualityOfService,
     packet_id: u16,
 ) -> Publish<'a> {
     Publish {
@@ -73,12 +65,11 @@ pub(in crate::broker) fn publish_packet<'a>(
         packet_id,
         topic_alias: None,
         message_expiry: None,
-        forwarded_properties: &[],
         payload: payload.as_bytes(),
     }
 }
 
-pub(in crate::broker) fn filter(filter: &str, qos: QoS) -> Filter<'_> {
+pub(in crate::broker) fn filter(filter: &str, qos: QualityOfService) -> Filter<'_> {
     Filter {
         filter,
         qos,
@@ -145,7 +136,7 @@ impl Driver {
         self.run();
     }
 
-    pub(in crate::broker) fn input(&mut self, input: Input<'_>) {
+    pub(in crate::broker) fn input(&mut self, input: Input) {
         self.broker.handle(self.now, input);
         self.run();
     }
@@ -230,7 +221,7 @@ impl Driver {
     ) -> Vec<String> {
         self.input(Input::Connect {
             connection: ConnectionId(connection),
-            packet: Box::new(packet),
+            packet: packet.build(),
             origin: ConnectOrigin::default(),
         });
         self.got(connection)
@@ -248,6 +239,7 @@ impl Driver {
 
     pub(in crate::broker) fn packet(&mut self, connection: u32, packet: Packet<'_>) {
         let connection = ConnectionId(connection);
+        let packet = packet.build();
         self.input(Input::Packet { connection, packet });
     }
 
@@ -270,11 +262,7 @@ impl Driver {
         self.next_id += 1;
         self.packet(
             connection,
-            Packet::Subscribe(Subscribe {
-                packet_id: self.next_id,
-                identifier,
-                filters: filters.to_vec(),
-            }),
+            Packet::Subscribe(self.next_id, identifier, filters.to_vec()),
         );
         let mut got = self.got(connection);
         let suback = got
@@ -291,13 +279,7 @@ impl Driver {
         filters: &[&str],
     ) -> Vec<String> {
         let filters = filters.to_vec();
-        self.packet(
-            connection,
-            Packet::Unsubscribe(Unsubscribe {
-                packet_id: 9,
-                filters,
-            }),
-        );
+        self.packet(connection, Packet::Unsubscribe(filters));
         self.got(connection)
     }
 
@@ -306,7 +288,7 @@ impl Driver {
         connection: u32,
         topic: &str,
         payload: &str,
-        qos: QoS,
+        qos: QualityOfService,
     ) {
         self.next_id += 1;
         let packet_id = self.next_id;
@@ -341,11 +323,7 @@ impl Driver {
     }
 
     pub(in crate::broker) fn disconnect(&mut self, connection: u32, reason: ReasonCode) {
-        let packet = Disconnect {
-            reason,
-            session_expiry: None,
-        };
-        self.packet(connection, Packet::Disconnect(packet));
+        self.packet(connection, Packet::Disconnect(reason, None));
     }
 }
 
@@ -353,38 +331,48 @@ fn line(outgoing: &Outgoing) -> String {
     match outgoing {
         Outgoing::Close => "close".to_owned(),
         Outgoing::Publish(publish) => publish_line(publish),
-        Outgoing::Reply(reply) => match reply {
-            Reply::ConnAck(ack) => {
-                let present = if ack.session_present { " present" } else { "" };
-                format!("connack {:?}{present}", ack.reason)
-            }
-            Reply::PubAck(id, reason) => format!("puback {id} {reason:?}"),
-            Reply::PubRec(id, reason) => format!("pubrec {id} {reason:?}"),
-            Reply::PubRel(id, reason) => format!("pubrel {id} {reason:?}"),
-            Reply::PubComp(id, reason) => format!("pubcomp {id} {reason:?}"),
-            Reply::SubAck(reply) => format!("suback {:?}", reply.codes),
-            Reply::UnsubAck(reply) => format!("unsuback {:?}", reply.codes),
-            Reply::PingResp => "pingresp".to_owned(),
-            Reply::Auth(auth) => {
-                let data = String::from_utf8_lossy(&auth.data);
-                format!("auth {:?} {} {data}", auth.reason, auth.method)
-            }
-            Reply::Disconnect(reason) => format!("disconnect {reason:?}"),
-        },
+        Outgoing::Packet(packet) => packet_line(packet),
+    }
+}
+
+fn packet_line(packet: &codec::Packet) -> String {
+    use codec::Packet;
+    let acknowledged = |name, ack: &codec::Acknowledgement| {
+        format!("{name} {} {:?}", ack.packet_identifier.get(), ack.reason)
+    };
+    match packet {
+        Packet::ConnectAck(ack) => {
+            let present = if ack.session_present { " present" } else { "" };
+            format!("connack {:?}{present}", ack.reason)
+        }
+        Packet::PublishAck(ack) => acknowledged("puback", ack),
+        Packet::PublishReceived(ack) => acknowledged("pubrec", ack),
+        Packet::PublishRelease(ack) => acknowledged("pubrel", ack),
+        Packet::PublishComplete(ack) => acknowledged("pubcomp", ack),
+        Packet::SubscribeAck(ack) => format!("suback {:?}", ack.reasons),
+        Packet::UnsubscribeAck(ack) => format!("unsuback {:?}", ack.reasons),
+        Packet::PingResponse => "pingresp".to_owned(),
+        Packet::Auth(auth) => {
+            let method = auth.method.as_ref().map_or("", codec::Text::as_str);
+            let data = String::from_utf8_lossy(auth.data.as_deref().unwrap_or_default());
+            format!("auth {:?} {method} {data}", auth.reason)
+        }
+        Packet::Disconnect(disconnect) => format!("disconnect {:?}", disconnect.reason),
+        other => panic!("a server does not send {other:?}"),
     }
 }
 
 fn publish_line(publish: &PublishOut) -> String {
     let message = publish.message();
     let payload = String::from_utf8_lossy(message.payload());
-    let topic = match publish.alias() {
-        TopicAlias::None => message.topic().to_owned(),
-        TopicAlias::Set(alias) => format!("{}={alias}", message.topic()),
-        TopicAlias::Use(alias) => format!("={alias}"),
+    let topic = match publish.form() {
+        TopicForm::Full => message.topic().to_string(),
+        TopicForm::Sets(alias) => format!("{}={}", message.topic(), alias.0),
+        TopicForm::Uses(alias) => format!("={}", alias.0),
     };
     let mut line = format!("{topic} {payload} q{}", publish.qos() as u8);
     if let Some(id) = publish.packet_id() {
-        line += &format!(" #{id}");
+        line += &format!(" #{}", id.get());
     }
     if publish.dup() {
         line += " dup";
@@ -396,7 +384,7 @@ fn publish_line(publish: &PublishOut) -> String {
         line += &format!(" expiry={secs}");
     }
     if !publish.identifiers().is_empty() {
-        let mut ids = publish.identifiers().to_vec();
+        let mut ids: Vec<_> = publish.identifiers().iter().map(|id| id.get()).collect();
         ids.sort_unstable();
         line += &format!(" ids={ids:?}");
     }

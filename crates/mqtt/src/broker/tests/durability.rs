@@ -2,7 +2,7 @@
 
 use super::super::Input;
 use super::driver::*;
-use crate::codec::{Packet, Publish};
+use super::packets::{Packet, Publish};
 
 #[test]
 fn acknowledgements_wait_for_the_store_and_keep_their_order() {

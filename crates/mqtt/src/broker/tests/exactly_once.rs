@@ -1,7 +1,8 @@
 //! QoS 2 in both directions, whatever is lost on the way.
 
 use super::driver::*;
-use crate::codec::{Ack, Packet, Publish, ReasonCode};
+use super::packets::{Ack, Packet, Publish};
+use crate::codec::ReasonCode;
 
 fn publish(driver: &mut Driver, connection: u32, packet_id: u16, dup: bool) {
     let packet = Publish {

@@ -8,7 +8,8 @@ use super::super::auth::{Authenticator, Exchange, Step};
 use super::super::limits::Limits;
 use super::super::{Input, Settings};
 use super::driver::*;
-use crate::codec::{Auth, Connect, Packet, ReasonCode};
+use super::packets::{Connect, Packet};
+use crate::codec::ReasonCode;
 
 #[test]
 fn a_shutdown_flushes_what_is_queued_and_paces_itself() {
@@ -52,7 +53,7 @@ fn a_kicked_client_is_told_why() {
     let mut driver = Driver::plain();
     driver.join(1, connect_packet("a"));
     driver.input(Input::Kick {
-        client_id: "a",
+        client_id: "a".into(),
         reason: ReasonCode::NotAuthorized,
     });
     assert_eq!(driver.got(1), ["disconnect NotAuthorized", "close"]);
@@ -104,11 +105,7 @@ fn with_method(method: &str) -> Connect<'_> {
 }
 
 fn auth(reason: ReasonCode, word: &'static str) -> Packet<'static> {
-    Packet::Auth(Auth {
-        reason,
-        method: Some("word"),
-        data: Some(word.as_bytes()),
-    })
+    Packet::Auth(reason, "word", word)
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::topics::matches;
 use super::driver::*;
-use crate::codec::{Connect, Packet, Publish, QoS};
+use super::packets::{Connect, Packet, Publish};
+use crate::codec::{QualityOfService, TopicFilter, TopicName};
 
 const CLIENTS: u32 = 4;
 const TOPICS: [&str; 4] = ["a", "b", "a/b", "$x"];
@@ -19,14 +19,19 @@ enum Action {
     /// Connect: clean or not, persistent or not.
     Connect(u32, bool, bool),
     Lose(u32),
-    Subscribe(u32, usize, QoS),
+    Subscribe(u32, usize, QualityOfService),
     Unsubscribe(u32, usize),
     /// Publish; `true`: a QoS 2 message is sent twice before it is released.
-    Publish(u32, usize, QoS, bool),
+    Publish(u32, usize, QualityOfService, bool),
     /// The client answers, or stops answering, what it is sent.
     Answer(u32, bool),
     /// The process is killed and starts again.
     Crash,
+}
+
+fn matches(filter: &str, topic: &str) -> bool {
+    let topic = TopicName::try_from(topic).unwrap();
+    TopicFilter::try_from(filter).unwrap().matches(&topic)
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -56,7 +61,7 @@ struct Client {
     /// Identifiers of QoS 2 messages received and not released.
     unreleased: BTreeSet<u16>,
     /// Packets to be answered once it answers again.
-    unanswered: Vec<(QoS, u16)>,
+    unanswered: Vec<(QualityOfService, u16)>,
     /// What the application got, in order. QoS 1 may come twice, QoS 2 not.
     got: Vec<String>,
 }
@@ -64,7 +69,7 @@ struct Client {
 /// A session as the model has it.
 #[derive(Debug, Default, Clone)]
 struct Session {
-    subscriptions: BTreeMap<usize, QoS>,
+    subscriptions: BTreeMap<usize, QualityOfService>,
     /// Everything it is owed, from its beginning.
     owed: Vec<String>,
 }
@@ -174,7 +179,7 @@ impl Model {
         }
     }
 
-    fn publish(&mut self, client: u32, topic: &str, qos: QoS, twice: bool) {
+    fn publish(&mut self, client: u32, topic: &str, qos: QualityOfService, twice: bool) {
         if topic.starts_with('$') {
             return;
         }
@@ -275,7 +280,7 @@ impl Model {
         }
         for (qos, id) in std::mem::take(&mut state.unanswered) {
             match qos {
-                QoS::ExactlyOnce => self.driver.ack(client, Packet::PubRec, id),
+                QualityOfService::ExactlyOnce => self.driver.ack(client, Packet::PubRec, id),
                 _ => self.driver.ack(client, Packet::PubAck, id),
             }
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::driver::*;
-use crate::codec::{Filter, Packet, Publish, RetainHandling};
+use super::packets::{Filter, Packet, Publish};
+use crate::codec::RetainHandling;
 
 fn with_retained(topics: &[&str]) -> Driver {
     let mut driver = Driver::plain();

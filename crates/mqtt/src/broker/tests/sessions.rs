@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::driver::*;
-use crate::codec::{Connect, Packet, ReasonCode, Version};
+use super::packets::{Connect, Packet};
+use crate::codec::{ProtocolVersion, ReasonCode};
 
 #[test]
 fn a_message_goes_from_client_to_client() {
@@ -12,7 +13,7 @@ fn a_message_goes_from_client_to_client() {
     driver.join(2, connect_packet("pub"));
     assert_eq!(
         driver.subscribe(1, &[filter("a/+", Q2)]),
-        "suback [GrantedQoS2]"
+        "suback [GrantedQos2]"
     );
     driver.publish(2, "a/b", "x", Q0);
     driver.publish(2, "a/b", "y", Q1);
@@ -100,7 +101,7 @@ fn silence_past_one_and_a_half_keep_alives_ends_the_connection() {
 fn mqtt_3_1_1_is_closed_without_a_word() {
     let mut driver = Driver::plain();
     let old = Connect {
-        version: Version::V311,
+        version: ProtocolVersion::V311,
         keep_alive: 10,
         ..connect_packet("a")
     };
@@ -116,7 +117,7 @@ fn a_client_without_an_id_is_given_one_of_its_own() {
     driver.join(2, connect_packet(""));
     assert_eq!(driver.broker.session_count(), 2);
     let old = Connect {
-        version: Version::V311,
+        version: ProtocolVersion::V311,
         clean_start: false,
         ..connect_packet("")
     };
@@ -130,12 +131,7 @@ fn a_client_without_an_id_is_given_one_of_its_own() {
 fn disconnect_may_shorten_the_session_but_not_begin_one() {
     let mut driver = Driver::plain();
     driver.join(1, persistent("a"));
-    let leave = |secs| {
-        Packet::Disconnect(crate::codec::Disconnect {
-            reason: ReasonCode::Success,
-            session_expiry: Some(secs),
-        })
-    };
+    let leave = |secs| Packet::Disconnect(ReasonCode::Success, Some(secs));
     driver.packet(1, leave(0));
     assert_eq!(driver.got(1), ["close"]);
     assert_eq!(driver.broker.session_count(), 0);
@@ -148,6 +144,6 @@ fn disconnect_may_shorten_the_session_but_not_begin_one() {
 fn a_second_connect_is_a_protocol_error() {
     let mut driver = Driver::plain();
     driver.join(1, connect_packet("a"));
-    driver.packet(1, Packet::Connect(Box::new(connect_packet("a"))));
+    driver.packet(1, Packet::Connect(connect_packet("a")));
     assert_eq!(driver.got(1), ["disconnect ProtocolError", "close"]);
 }

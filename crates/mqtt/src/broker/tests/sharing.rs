@@ -1,7 +1,7 @@
 //! Shared subscriptions: one member gets each message, and none is stranded.
 
 use super::driver::*;
-use crate::codec::{Connect, Packet};
+use super::packets::{Connect, Packet};
 
 fn members(count: u32) -> Driver {
     let mut driver = Driver::plain();
@@ -116,7 +116,7 @@ fn leaving_the_group_leaves_unsent_messages_to_the_others() {
 #[test]
 fn no_local_on_a_shared_subscription_is_a_protocol_error() {
     let mut driver = members(1);
-    let quiet = crate::codec::Filter {
+    let quiet = super::packets::Filter {
         no_local: true,
         ..filter("$share/g/b", Q0)
     };

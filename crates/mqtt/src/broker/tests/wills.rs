@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::driver::*;
-use crate::codec::{Connect, ReasonCode, Will};
+use super::packets::{Connect, Will};
+use crate::codec::ReasonCode;
 
 /// A watcher on connection 9, and a client with a will on connection 1.
 fn with_will(packet: Connect<'_>) -> Driver {

@@ -5,7 +5,7 @@ use std::{hash::BuildHasher, num::NonZeroU32};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use slab::Slab;
 
-use super::{filter::has_wildcard, trie::Trie};
+use super::trie::Trie;
 
 /// The number of a filter in a [`FilterIndex`]; given again after its removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ struct Entry {
 /// let exact = index.insert("rooms/1/door");
 /// let wide = index.insert("rooms/+/door");
 /// let mut found = Vec::new();
-/// index.matches("rooms/1/door", &mut found);
+/// index.matches(b"rooms/1/door", &mut found);
 /// assert_eq!(found, [exact, wide]);
 /// ```
 #[derive(Debug, Default)]
@@ -62,11 +62,11 @@ impl FilterIndex {
     }
 
     /// The number of a filter, compared character by character (4.7.3-4).
-    pub fn get(&self, filter: &str) -> Option<FilterId> {
+    pub fn get(&self, filter: &[u8]) -> Option<FilterId> {
         let hash = self.hasher.hash_one(filter);
-        let found = self
-            .by_filter
-            .find(hash, |&id| &*self.entries[id as usize].filter == filter)?;
+        let found = self.by_filter.find(hash, |&id| {
+            self.entries[id as usize].filter.as_bytes() == filter
+        })?;
         Some(FilterId::from_index(*found as usize))
     }
 
@@ -81,20 +81,20 @@ impl FilterIndex {
 
     /// The number of a filter, added if it is new. `filter` is taken as valid.
     pub fn insert(&mut self, filter: &str) -> FilterId {
-        if let Some(id) = self.get(filter) {
+        if let Some(id) = self.get(filter.as_bytes()) {
             return id;
         }
         let id = FilterId::from_index(self.entries.vacant_key());
-        let node = has_wildcard(filter).then(|| self.wildcards.insert(filter, id));
+        let node = has_wildcard(filter).then(|| self.wildcards.insert(filter.as_bytes(), id));
         self.entries.insert(Entry {
             filter: filter.into(),
             node,
         });
         let (entries, hasher) = (&self.entries, &self.hasher);
-        let hash = hasher.hash_one(filter);
+        let hash = hasher.hash_one(filter.as_bytes());
         self.by_filter
             .insert_unique(hash, id.index() as u32, |&id| {
-                hasher.hash_one(&*entries[id as usize].filter)
+                hasher.hash_one(entries[id as usize].filter.as_bytes())
             });
         id
     }
@@ -106,7 +106,7 @@ impl FilterIndex {
     /// If `id` has been removed before.
     pub fn remove(&mut self, id: FilterId) {
         let entry = self.entries.remove(id.index());
-        let hash = self.hasher.hash_one(&*entry.filter);
+        let hash = self.hasher.hash_one(entry.filter.as_bytes());
         let index = id.index() as u32;
         if let Ok(place) = self.by_filter.find_entry(hash, |&other| other == index) {
             place.remove();
@@ -119,7 +119,7 @@ impl FilterIndex {
     /// Adds every filter that `topic` matches to `found`, each once, in no
     /// promised order. The work is bounded by the filters that share a
     /// beginning with the topic, not by how many there are.
-    pub fn matches(&self, topic: &str, found: &mut Vec<FilterId>) {
+    pub fn matches(&self, topic: &[u8], found: &mut Vec<FilterId>) {
         // A filter's text equals a topic name only if it has no wildcard.
         found.extend(self.get(topic));
         if !self.wildcards.is_empty() {
@@ -131,4 +131,9 @@ impl FilterIndex {
     pub(super) fn trie_size(&self) -> (usize, usize, usize) {
         self.wildcards.size()
     }
+}
+
+/// Whether a valid filter has a wildcard.
+pub(in crate::broker) fn has_wildcard(filter: &str) -> bool {
+    filter.contains(['+', '#'])
 }

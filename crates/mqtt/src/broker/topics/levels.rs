@@ -11,7 +11,7 @@ pub(super) struct LevelId(pub(super) u32);
 
 #[derive(Debug)]
 struct Level {
-    name: Box<str>,
+    name: Box<[u8]>,
     /// How many edges of the trie carry it.
     uses: u32,
 }
@@ -25,7 +25,7 @@ pub(super) struct Levels {
 
 impl Levels {
     /// The number of a level that some filter has.
-    pub(super) fn get(&self, name: &str) -> Option<LevelId> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<LevelId> {
         let hash = self.hasher.hash_one(name);
         let found = self
             .by_name
@@ -34,7 +34,7 @@ impl Levels {
     }
 
     /// The number of a level, made if need be, and one more use of it.
-    pub(super) fn acquire(&mut self, name: &str) -> LevelId {
+    pub(super) fn acquire(&mut self, name: &[u8]) -> LevelId {
         if let Some(id) = self.get(name) {
             self.levels[id.0 as usize].uses += 1;
             return id;

@@ -75,15 +75,15 @@ impl Trie {
     }
 
     /// Puts a filter in; the node returned takes it out again.
-    pub(super) fn insert(&mut self, filter: &str, id: FilterId) -> u32 {
+    pub(super) fn insert(&mut self, filter: &[u8], id: FilterId) -> u32 {
         let mut at = self.root;
-        for level in filter.split('/') {
+        for level in filter.split(|byte| *byte == b'/') {
             match level {
-                "#" => {
+                b"#" => {
                     self.nodes[at as usize].rest = Some(id);
                     return at;
                 }
-                "+" => at = self.plus_child(at),
+                b"+" => at = self.plus_child(at),
                 name => at = self.named_child(at, name),
             }
         }
@@ -101,7 +101,7 @@ impl Trie {
         child
     }
 
-    fn named_child(&mut self, at: u32, name: &str) -> u32 {
+    fn named_child(&mut self, at: u32, name: &[u8]) -> u32 {
         if let Some(level) = self.levels.get(name)
             && let Some(child) = self.edges.get(at, level)
         {
@@ -144,12 +144,12 @@ impl Trie {
     }
 
     /// Adds every filter that `topic` matches to `found`, each once.
-    pub(super) fn matches(&self, topic: &str, found: &mut Vec<FilterId>) {
+    pub(super) fn matches(&self, topic: &[u8], found: &mut Vec<FilterId>) {
         let levels: SmallVec<[Option<LevelId>; LEVELS_INLINE]> = topic
-            .split('/')
+            .split(|byte| *byte == b'/')
             .map(|level| self.levels.get(level))
             .collect();
-        let reserved = topic.starts_with('$');
+        let reserved = topic.starts_with(b"$");
         let mut paths: SmallVec<[(u32, usize); LEVELS_INLINE]> = SmallVec::new();
         paths.push((self.root, 0));
         while let Some((at, depth)) = paths.pop() {
