@@ -241,14 +241,43 @@ fn matching(name: &str) {
     println!("{:<24} {built:>9.1} ns a filter", "  inserting them");
 }
 
+/// Whether a workload is to run: the one named in the arguments, or all.
+fn is_wanted(name: &str) -> bool {
+    let wanted = std::env::args()
+        .nth(1)
+        .filter(|name| !name.starts_with("--"));
+    wanted.is_none_or(|wanted| wanted == name)
+}
+
 fn main() {
-    pairs("pairs_qos_0", QualityOfService::AtMostOnce);
-    pairs("pairs_qos_1", QualityOfService::AtLeastOnce);
-    pairs("pairs_qos_2", QualityOfService::ExactlyOnce);
-    fan_out("fan_out_500_qos_0", QualityOfService::AtMostOnce);
-    fan_out("fan_out_500_qos_1", QualityOfService::AtLeastOnce);
-    wildcards("wildcards_100k", 100_000, false);
-    wildcards("wildcards_100k_fresh", 100_000, true);
-    offline("offline_qos_1", QualityOfService::AtLeastOnce);
-    matching("match_1m_filters");
+    let workloads: [(&str, fn(&str)); 9] = [
+        ("pairs_qos_0", |name| {
+            pairs(name, QualityOfService::AtMostOnce)
+        }),
+        ("pairs_qos_1", |name| {
+            pairs(name, QualityOfService::AtLeastOnce)
+        }),
+        ("pairs_qos_2", |name| {
+            pairs(name, QualityOfService::ExactlyOnce)
+        }),
+        ("fan_out_500_qos_0", |name| {
+            fan_out(name, QualityOfService::AtMostOnce)
+        }),
+        ("fan_out_500_qos_1", |name| {
+            fan_out(name, QualityOfService::AtLeastOnce)
+        }),
+        ("wildcards_100k", |name| wildcards(name, 100_000, false)),
+        ("wildcards_100k_fresh", |name| {
+            wildcards(name, 100_000, true)
+        }),
+        ("offline_qos_1", |name| {
+            offline(name, QualityOfService::AtLeastOnce)
+        }),
+        ("match_1m_filters", matching),
+    ];
+    for (name, workload) in workloads {
+        if is_wanted(name) {
+            workload(name);
+        }
+    }
 }
