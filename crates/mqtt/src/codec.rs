@@ -6,8 +6,12 @@
 
 mod acknowledge;
 mod connect;
+mod decode;
+mod error;
+mod fields;
 mod finish;
 mod packet;
+mod property;
 mod publish;
 mod reason;
 mod subscribe;
@@ -17,8 +21,11 @@ mod user_property;
 
 pub use acknowledge::{Acknowledgement, ReasonDetail};
 pub use connect::{Connect, ConnectAck, ConnectAckProperties, ConnectProperties, Will};
+pub use decode::Decoder;
+pub use error::DecodeError;
 pub use finish::{Auth, Disconnect};
 pub use packet::{Packet, PacketIdentifier, PacketType, ProtocolVersion, QualityOfService, Role};
+pub use property::Property;
 pub use publish::{
     Delivery, MessageProperties, MessagePropertiesBuilder, PayloadFormat, Publish,
     SubscriptionIdentifier, TopicAlias,
