@@ -7,6 +7,7 @@
 mod acknowledge;
 mod connect;
 mod decode;
+mod encode;
 mod error;
 mod fields;
 mod finish;
@@ -22,6 +23,10 @@ mod user_property;
 pub use acknowledge::{Acknowledgement, ReasonDetail};
 pub use connect::{Connect, ConnectAck, ConnectAckProperties, ConnectProperties, Will};
 pub use decode::Decoder;
+pub use encode::{
+    EncodeError, EncodedPublish, Encoder, PACKET_BYTES_LARGEST, PublishBody, PublishOptions,
+    PublishPatch, TopicForm, encode_publish_head,
+};
 pub use error::DecodeError;
 pub use finish::{Auth, Disconnect};
 pub use packet::{Packet, PacketIdentifier, PacketType, ProtocolVersion, QualityOfService, Role};
