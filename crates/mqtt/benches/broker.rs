@@ -241,6 +241,9 @@ fn matching(name: &str) {
     println!("{:<24} {built:>9.1} ns a filter", "  inserting them");
 }
 
+/// Sets up what it needs, and measures under the name it is given.
+type Workload = fn(&str);
+
 /// Whether a workload is to run: the one named in the arguments, or all.
 fn is_wanted(name: &str) -> bool {
     let wanted = std::env::args()
@@ -250,7 +253,7 @@ fn is_wanted(name: &str) -> bool {
 }
 
 fn main() {
-    let workloads: [(&str, fn(&str)); 9] = [
+    let workloads: [(&str, Workload); 9] = [
         ("pairs_qos_0", |name| {
             pairs(name, QualityOfService::AtMostOnce)
         }),

@@ -80,7 +80,6 @@ use self::{
     timers::Timers,
 };
 pub use self::{
-    aliases::TopicForm,
     crossing::{
         Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
     },

@@ -6,8 +6,13 @@
 
 mod acknowledge;
 mod connect;
+mod decode;
+mod encode;
+mod error;
+mod fields;
 mod finish;
 mod packet;
+mod property;
 mod publish;
 mod reason;
 mod subscribe;
@@ -17,8 +22,15 @@ mod user_property;
 
 pub use acknowledge::{Acknowledgement, ReasonDetail};
 pub use connect::{Connect, ConnectAck, ConnectAckProperties, ConnectProperties, Will};
+pub use decode::Decoder;
+pub use encode::{
+    EncodeError, EncodedPublish, Encoder, PACKET_BYTES_LARGEST, PublishBody, PublishOptions,
+    PublishPatch, TopicForm, encode_publish_head,
+};
+pub use error::DecodeError;
 pub use finish::{Auth, Disconnect};
 pub use packet::{Packet, PacketIdentifier, PacketType, ProtocolVersion, QualityOfService, Role};
+pub use property::Property;
 pub use publish::{
     Delivery, MessageProperties, MessagePropertiesBuilder, PayloadFormat, Publish,
     SubscriptionIdentifier, TopicAlias,

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use hashbrown::HashMap;
 
-use crate::codec::{TopicAlias, TopicName};
+use crate::codec::{TopicAlias, TopicForm, TopicName};
 
 /// Why a client's alias is not one: both are a protocol error, 0x94 and 0x82.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +48,6 @@ impl AliasesIn {
     }
 }
 
-/// How a topic is written to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TopicForm {
-    /// In full.
-    #[default]
-    Full,
-    /// In full, and this alias stands for it from now on.
-    Sets(TopicAlias),
-    /// By this alias alone.
-    Uses(TopicAlias),
-}
-
 /// Aliases that we have set. The first topics keep theirs: a topic that is
 /// published often is likely among the first, and replacing aliases round and
 /// round costs more than it saves.
@@ -82,14 +70,14 @@ impl AliasesOut {
 
     pub(super) fn form(&mut self, topic: &TopicName) -> TopicForm {
         if let Some(alias) = self.known.get(topic.as_bytes()) {
-            return TopicForm::Uses(*alias);
+            return TopicForm::Alias(*alias);
         }
         if self.known.len() >= usize::from(self.maximum) {
-            return TopicForm::Full;
+            return TopicForm::Name;
         }
         let next = NonZeroU16::MIN.saturating_add(self.known.len() as u16);
         self.known.insert(topic.as_bytes().into(), TopicAlias(next));
-        TopicForm::Sets(TopicAlias(next))
+        TopicForm::NameAndAlias(TopicAlias(next))
     }
 
     /// Takes back an alias that was just set, but did not go out.
@@ -133,10 +121,10 @@ mod tests {
     fn no_alias_above_what_the_client_takes() {
         assert!(AliasesOut::new(0).is_none());
         let mut aliases = AliasesOut::new(1).unwrap();
-        assert_eq!(aliases.form(&name("a")), TopicForm::Sets(alias(1)));
-        assert_eq!(aliases.form(&name("b")), TopicForm::Full);
-        assert_eq!(aliases.form(&name("a")), TopicForm::Uses(alias(1)));
+        assert_eq!(aliases.form(&name("a")), TopicForm::NameAndAlias(alias(1)));
+        assert_eq!(aliases.form(&name("b")), TopicForm::Name);
+        assert_eq!(aliases.form(&name("a")), TopicForm::Alias(alias(1)));
         aliases.forget(&name("a"));
-        assert_eq!(aliases.form(&name("b")), TopicForm::Sets(alias(1)));
+        assert_eq!(aliases.form(&name("b")), TopicForm::NameAndAlias(alias(1)));
     }
 }

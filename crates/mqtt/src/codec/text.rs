@@ -3,12 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// A string of at most 65,535 bytes without U+0000, sliced from where it arrived.
 ///
 /// Cloning it copies no bytes.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 /// Why bytes are no MQTT string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +32,16 @@ impl Text {
     ///
     /// When they are not well-formed, contain U+0000, or are too many.
     pub fn new(bytes: Bytes) -> Result<Self, TextError> {
-        check(&bytes)?;
-        Ok(Self(bytes))
+        if bytes.len() > usize::from(u16::MAX) {
+            return Err(TextError::TooLong);
+        }
+        if has_null(&bytes) {
+            return Err(TextError::Null);
+        }
+        match ByteString::try_from(bytes) {
+            Ok(text) => Ok(Self(text)),
+            Err(_) => Err(TextError::NotUtf8),
+        }
     }
 
     /// A copy of `text`.
@@ -42,32 +51,32 @@ impl Text {
     /// When it contains U+0000 or is too long.
     pub fn copy_from(text: &str) -> Result<Self, TextError> {
         check(text.as_bytes())?;
-        Ok(Self(Bytes::copy_from_slice(text.as_bytes())))
+        Ok(Self(ByteString::from(text)))
     }
 
-    /// As a string. It reads the bytes once more: compare and match [`Text::as_bytes`].
+    /// As a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("the constructors checked it")
+        &self.0
     }
 
     /// Its UTF-8.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// Its UTF-8, shared.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_bytes()
     }
 
     /// The same text in memory of its own, so that it no longer holds the buffer it
     /// arrived in.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self(ByteString::from(&*self.0))
     }
 
     /// The number of bytes.
@@ -88,20 +97,18 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), TextError> {
     if bytes.len() > usize::from(u16::MAX) {
         return Err(TextError::TooLong);
     }
-    // Nearly all topics and identifiers are ASCII; this loop vectorises.
-    let plain = bytes
-        .iter()
-        .fold(true, |plain, byte| plain & byte.wrapping_sub(1).lt(&0x7f));
-    if plain {
-        return Ok(());
-    }
-    if bytes.contains(&0) {
+    if has_null(bytes) {
         return Err(TextError::Null);
     }
     match str::from_utf8(bytes) {
         Ok(_) => Ok(()),
         Err(_) => Err(TextError::NotUtf8),
     }
+}
+
+/// Whether U+0000 is among the bytes. No early end: this loop vectorises.
+fn has_null(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, &byte| found | (byte == 0))
 }
 
 impl fmt::Display for Text {

@@ -2,17 +2,19 @@
 
 use std::rc::Rc;
 
+use bytes::BytesMut;
+
 use crate::{
     broker::{
-        aliases::TopicForm,
         grant::Identifiers,
         message::Message,
         outbox::{Delivery, RetainFlag},
         time::Moment,
     },
     codec::{
-        Delivery as Quality, PacketIdentifier, ProtocolVersion, Publish, QualityOfService,
-        SubscriptionIdentifier,
+        Delivery as Quality, EncodeError, PACKET_BYTES_LARGEST, PacketIdentifier, ProtocolVersion,
+        PublishBody, PublishOptions, QualityOfService, SubscriptionIdentifier, TopicForm,
+        encode_publish_head,
     },
 };
 
@@ -45,7 +47,7 @@ impl PublishOut {
             expiry_secs: None,
             packet_id: (delivery.qos != QualityOfService::AtMostOnce)
                 .then(|| delivery.position.packet_id()),
-            form: TopicForm::Full,
+            form: TopicForm::Name,
             qos: delivery.qos,
             retain: delivery.retain,
             dup,
@@ -73,7 +75,7 @@ impl PublishOut {
     }
 
     pub(super) fn sets_alias(&self) -> bool {
-        matches!(self.form, TopicForm::Sets(_))
+        matches!(self.form, TopicForm::NameAndAlias(_))
     }
 
     /// The message.
@@ -116,15 +118,18 @@ impl PublishOut {
         self.identifiers.as_slice()
     }
 
-    /// As a packet of its own. A server that writes many copies of a message
-    /// encodes what they share once instead.
-    pub fn to_publish(&self) -> Publish {
-        let (topic, topic_alias) = match self.form {
-            TopicForm::Full => (true, None),
-            TopicForm::Sets(alias) => (true, Some(alias)),
-            TopicForm::Uses(alias) => (false, Some(alias)),
-        };
-        Publish {
+    /// The part of its encoding that all receivers share.
+    pub fn body(&self) -> PublishBody<'_> {
+        PublishBody {
+            topic: self.message.topic().as_bytes(),
+            properties: self.message.properties().as_encoded(),
+            payload_bytes: self.message.payload().len(),
+        }
+    }
+
+    /// The part of its encoding that is this receiver's.
+    pub fn options(&self) -> PublishOptions<'_> {
+        PublishOptions {
             delivery: match (self.qos, self.packet_id) {
                 (QualityOfService::AtLeastOnce, Some(id)) => Quality::AtLeastOnce(id),
                 (QualityOfService::ExactlyOnce, Some(id)) => Quality::ExactlyOnce(id),
@@ -132,19 +137,32 @@ impl PublishOut {
             },
             duplicate: self.dup(),
             retain: self.retain(),
-            topic: topic.then(|| self.message.topic().clone()),
-            topic_alias,
+            topic_form: self.form,
             message_expiry_seconds: self.expiry_secs,
-            subscription_identifiers: self.identifiers().to_vec(),
-            properties: self.message.properties().clone(),
-            payload: self.message.payload().clone(),
+            subscription_identifiers: self.identifiers(),
         }
+    }
+
+    /// Appends it to `out`, but for the payload, which has to follow: beside it
+    /// in one vectored write, or copied if it is small. It is not larger than
+    /// what the receiver takes; the core has seen to that.
+    ///
+    /// # Errors
+    ///
+    /// None that can come of what the core makes.
+    pub fn write_head(
+        &self,
+        version: ProtocolVersion,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        let (body, options) = (self.body(), self.options());
+        encode_publish_head(version, PACKET_BYTES_LARGEST, &body, &options, out)
     }
 
     /// The bytes it is encoded in, fixed header included.
     pub fn encoded_len(&self, version: ProtocolVersion) -> usize {
         let topic = match self.form {
-            TopicForm::Uses(_) => 0,
+            TopicForm::Alias(_) => 0,
             _ => self.message.topic().as_bytes().len(),
         };
         let identifier = if self.packet_id.is_some() { 2 } else { 0 };
@@ -158,7 +176,7 @@ impl PublishOut {
 
     fn properties_len(&self) -> usize {
         let expiry = if self.expiry_secs.is_some() { 5 } else { 0 };
-        let alias = if self.form == TopicForm::Full { 0 } else { 3 };
+        let alias = if self.form == TopicForm::Name { 0 } else { 3 };
         let identifiers = self
             .identifiers()
             .iter()
@@ -173,5 +191,55 @@ fn varint_len(value: usize) -> usize {
         0x80..0x4000 => 2,
         0x4000..0x20_0000 => 3,
         _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::{broker::outbox::Position, codec::TopicAlias};
+
+    #[test]
+    fn the_length_told_is_the_length_written() {
+        let identifiers: Vec<_> = [1, 200, 70_000]
+            .into_iter()
+            .filter_map(SubscriptionIdentifier::new)
+            .collect();
+        let alias = TopicAlias(NonZeroU16::MIN);
+        let forms = [
+            TopicForm::Name,
+            TopicForm::NameAndAlias(alias),
+            TopicForm::Alias(alias),
+        ];
+        for (form, topic) in forms
+            .into_iter()
+            .zip(["a", &"b".repeat(130), &"c".repeat(20_000)])
+        {
+            for count in 0..=identifiers.len() {
+                let delivery = Delivery {
+                    message: Rc::new(Message::of_test(topic)),
+                    identifiers: Identifiers::all(&identifiers[..count]),
+                    position: Position(7),
+                    group: None,
+                    qos: QualityOfService::ExactlyOnce,
+                    retain: RetainFlag::Set,
+                };
+                let mut publish = PublishOut::first(&delivery);
+                publish.expiry_secs = Some(5);
+                for version in [ProtocolVersion::V5, ProtocolVersion::V311] {
+                    publish.form = match version {
+                        ProtocolVersion::V5 => form,
+                        ProtocolVersion::V311 => TopicForm::Name,
+                    };
+                    let mut out = BytesMut::new();
+                    publish.write_head(version, &mut out).unwrap();
+                    assert_eq!(out.len(), publish.encoded_len(version));
+                }
+            }
+        }
     }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::super::{
     Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Restored, Settings,
-    TopicForm,
     durable::{Commit, Durability, Token},
     shard::ShardId,
     time::Moment,
 };
 use super::packets::{Ack, Connect, Filter, Packet, Publish, Will};
 use crate::broker::ShardMessage;
-use crate::codec::{self, ProtocolVersion, QualityOfService, ReasonCode, RetainHandling};
+use crate::codec::{
+    self, ProtocolVersion, QualityOfService, ReasonCode, RetainHandling, TopicForm,
+};
 
 pub(in crate::broker) const Q0: QualityOfService = QualityOfService::AtMostOnce;
 pub(in crate::broker) const Q1: QualityOfService = QualityOfService::AtLeastOnce;
@@ -366,9 +367,9 @@ fn publish_line(publish: &PublishOut) -> String {
     let message = publish.message();
     let payload = String::from_utf8_lossy(message.payload());
     let topic = match publish.form() {
-        TopicForm::Full => message.topic().to_string(),
-        TopicForm::Sets(alias) => format!("{}={}", message.topic(), alias.0),
-        TopicForm::Uses(alias) => format!("={}", alias.0),
+        TopicForm::Name => message.topic().to_string(),
+        TopicForm::NameAndAlias(alias) => format!("{}={}", message.topic(), alias.0),
+        TopicForm::Alias(alias) => format!("={}", alias.0),
     };
     let mut line = format!("{topic} {payload} q{}", publish.qos() as u8);
     if let Some(id) = publish.packet_id() {
