@@ -129,6 +129,8 @@ impl Default for Settings {
 /// The core.
 #[derive(Debug)]
 pub struct Broker {
+    /// When the last input came.
+    now: Moment,
     limits: Limits,
     access: Rc<dyn AccessRules>,
     authenticator: Rc<dyn Authenticator>,
@@ -162,6 +164,7 @@ impl Broker {
     pub fn new(now: Moment, settings: Settings) -> Self {
         let limits = settings.limits;
         let mut broker = Self {
+            now,
             access: settings.access,
             authenticator: settings.authenticator,
             sessions: Sessions::default(),
@@ -192,6 +195,7 @@ impl Broker {
 
     /// Takes in what happened. `now` never goes back.
     pub fn handle(&mut self, now: Moment, input: Input) {
+        self.now = now;
         match input {
             Input::Connect {
                 connection,

@@ -332,6 +332,12 @@ impl Broker {
             // One and a half times (3.1.2-22).
             silence_max_ms: u32::from(keep_alive_secs) * 1_500,
             last_seen: now,
+            receive_maximum: match arrival.version {
+                ProtocolVersion::V5 => limits.receive_maximum,
+                // It knows of no such bound.
+                ProtocolVersion::V311 => u16::MAX,
+            },
+            aliases_in_max: limits.topic_aliases_in,
             inflight_max: arrival
                 .receive_maximum
                 .min(limits.inflight)

@@ -60,6 +60,14 @@ impl Broker {
             return;
         }
         let stored = session.is_stored();
+        if !session.outbox.has_room(limits) {
+            for expired in session.outbox.take_expired(self.now) {
+                self.counters.messages_expired += 1;
+                if stored {
+                    self.journal.unqueued(session.number, &expired);
+                }
+            }
+        }
         let position = session.outbox.next_position();
         let queued = session.outbox.push_waiting(delivery, limits);
         let taken = session.outbox.next_position() > position;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     broker::grant::Joined,
-    codec::{Acknowledgement, Packet},
+    codec::{Acknowledgement, Packet, ReasonCode},
 };
 
 /// A step towards a client.
@@ -65,13 +65,20 @@ impl Broker {
             let session = &mut self.sessions[key];
             let link = session.link.as_mut()?;
             if let Some(reply) = link.replies.pop() {
-                if matches!(reply, Reply::ConnAck(_)) && link.phase == Phase::Accepted {
-                    link.phase = Phase::Open;
-                }
+                let welcomes = matches!(reply, Reply::ConnAck(_));
                 if reply.bytes_max() <= link.packet_bytes_max as usize {
+                    if welcomes && link.phase == Phase::Accepted {
+                        link.phase = Phase::Open;
+                    }
                     return Some(Outgoing::Packet(reply.into_packet()));
                 }
                 self.counters.packets_oversize += 1;
+                if welcomes {
+                    // Who cannot take even this cannot be served.
+                    self.drop_link(now, key, ReasonCode::PacketTooLarge);
+                    self.settle();
+                    return Some(Outgoing::Close);
+                }
                 continue;
             }
             if link.phase == Phase::Accepted {

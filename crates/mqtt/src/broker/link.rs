@@ -48,6 +48,10 @@ pub(super) struct Link {
     /// One and a half times the keep-alive, in milliseconds; 0: none.
     pub(super) silence_max_ms: u32,
     pub(super) last_seen: Moment,
+    /// Our Receive Maximum, as the client was told.
+    pub(super) receive_maximum: u16,
+    /// Our Topic Alias Maximum, as the client was told.
+    pub(super) aliases_in_max: u16,
     /// The client's Receive Maximum, or ours if that is less.
     pub(super) inflight_max: u16,
     /// The client's Maximum Packet Size.

@@ -15,7 +15,7 @@ pub(super) use self::{
     delivery::{Delivery, RetainFlag},
     inflight::{Inflight, Stage},
 };
-use super::{limits::DropPolicy, subscriptions::GroupId};
+use super::{limits::DropPolicy, subscriptions::GroupId, time::Moment};
 use crate::codec::PacketIdentifier;
 
 /// The number of a queued message of QoS 1 or 2, in the order of queueing.
@@ -81,6 +81,8 @@ pub(super) struct Outbox {
     sent_here: usize,
     /// How many in `waiting` came by a shared subscription.
     shared: u32,
+    /// Nothing in `waiting` expires before this.
+    expires_from: Option<Moment>,
 }
 
 impl Outbox {
@@ -146,6 +148,7 @@ impl Outbox {
         self.next_position.0 += 1;
         self.bytes += delivery.bytes();
         self.shared += u32::from(delivery.group.is_some());
+        self.expires_from = earlier(self.expires_from, delivery.message.expires_at());
         self.waiting.push_back(delivery);
         dropped
     }
@@ -163,6 +166,27 @@ impl Outbox {
     /// Whether one more message of some size would be taken.
     pub(super) fn has_room(&self, limits: OutboxLimits) -> bool {
         self.queued() < limits.messages as usize && self.bytes < limits.bytes
+    }
+
+    /// Takes out what has expired while it waited. Looks only if something
+    /// may have, so that asking each time a queue is full costs little.
+    pub(super) fn take_expired(&mut self, now: Moment) -> VecDeque<Delivery> {
+        if self.expires_from.is_none_or(|from| from > now) {
+            return VecDeque::new();
+        }
+        let (expired, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|delivery| delivery.message.is_expired(now));
+        self.waiting = kept;
+        self.expires_from = self
+            .waiting
+            .iter()
+            .map(|delivery| delivery.message.expires_at())
+            .fold(None, earlier);
+        self.bytes -= expired.iter().map(Delivery::bytes).sum::<usize>();
+        let shared = expired.iter().filter(|delivery| delivery.group.is_some());
+        self.shared -= shared.count() as u32;
+        expired
     }
 
     /// Where the next packet comes from, if at most `quota` may be in flight.
@@ -342,6 +366,7 @@ impl Outbox {
             Stage::Sent(delivery) if delivery.position >= sent_through => {
                 self.bytes += delivery.bytes();
                 self.shared += u32::from(delivery.group.is_some());
+                self.expires_from = earlier(self.expires_from, delivery.message.expires_at());
                 self.waiting.push_back(delivery);
             }
             _ => self.inflight.push_back(restored),
@@ -356,6 +381,14 @@ impl Outbox {
     /// Positions go on from here, however empty the queue is.
     pub(super) fn continue_at(&mut self, position: Position) {
         self.next_position = self.next_position.max(position);
+    }
+}
+
+/// The earlier of two moments that may not be.
+fn earlier(first: Option<Moment>, second: Option<Moment>) -> Option<Moment> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.min(second)),
+        (one, other) => one.or(other),
     }
 }
 

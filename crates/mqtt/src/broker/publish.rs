@@ -65,13 +65,13 @@ impl Broker {
 
     /// The topic, which an alias may stand for.
     fn topic_of(&mut self, key: SessionKey, packet: &Publish) -> Result<TopicName, Violation> {
-        let maximum = self.limits.topic_aliases_in;
         match (
             packet.topic_alias,
             &mut self.sessions[key].link,
             &packet.topic,
         ) {
             (Some(alias), Some(link), topic) => {
+                let maximum = link.aliases_in_max;
                 let resolved = link.aliases_in.resolve(alias, topic.as_ref(), maximum);
                 resolved.map_err(|error| match error {
                     AliasError::OutOfRange => ReasonCode::TopicAliasInvalid,
@@ -91,12 +91,11 @@ impl Broker {
         packet_id: PacketIdentifier,
     ) -> Result<(), Violation> {
         let session = &self.sessions[key];
-        let held = session
-            .link
-            .as_ref()
-            .map_or(0, |link| link.replies.unacknowledged());
-        let open = session.inbox.len() + usize::from(held);
-        if open < usize::from(self.limits.receive_maximum) || session.inbox.contains(packet_id) {
+        let Some(link) = &session.link else {
+            return Ok(());
+        };
+        let open = session.inbox.len() + usize::from(link.replies.unacknowledged());
+        if open < usize::from(link.receive_maximum) || session.inbox.contains(packet_id) {
             return Ok(());
         }
         self.counters.receive_maximum_exceeded += 1;

@@ -4,13 +4,13 @@
 use super::{
     Broker, ConnectionId,
     crossing::{CrossingNumber, ShardContent, ShardMessage},
-    durable::Token,
+    durable::{Record, Token},
     held::Until,
     link::Told,
     output::Output,
     reply::Reply,
     route::Reached,
-    session::SessionKey,
+    session::{Kept, SessionKey},
     shard::ShardSet,
 };
 
@@ -34,6 +34,10 @@ impl Broker {
             // identifier and is then a new one (4.3.3-9).
             for packet_id in link.replies.fail(token) {
                 session.inbox.remove(packet_id);
+                if session.kept == Kept::InStore {
+                    self.journal
+                        .write(Record::ReceivedDrop(session.number, packet_id));
+                }
             }
         }
         self.release_replies();

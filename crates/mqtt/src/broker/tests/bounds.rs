@@ -237,3 +237,59 @@ fn new_rules_hold_for_live_sessions_and_disconnect_nobody() {
         ["connack NotAuthorized", "close"]
     );
 }
+
+#[test]
+fn expired_messages_make_room_in_a_full_queue() {
+    let mut driver = limited(|limits| limits.queue_messages = 2);
+    driver.join(1, persistent("sub"));
+    driver.subscribe(1, &[filter("a", Q1)]);
+    driver.join(2, connect_packet("pub"));
+    driver.lose(1);
+    for (id, expiry) in [(1, Some(10)), (2, None), (3, None)] {
+        let packet = Publish {
+            message_expiry: expiry,
+            ..publish_packet("a", "x", Q1, id)
+        };
+        driver.packet(2, Packet::Publish(packet));
+    }
+    assert_eq!(driver.broker.counters().queue_messages_dropped, 1);
+    driver.pass(Duration::from_secs(10));
+    driver.publish(2, "a", "y", Q1);
+    assert_eq!(driver.broker.counters().messages_expired, 1);
+    let got = driver.connect(1, persistent("sub"));
+    assert_eq!(got, ["connack Success present", "a x q1 #2", "a y q1 #3"]);
+}
+
+#[test]
+fn new_limits_do_not_break_what_a_client_was_told() {
+    let mut driver = Driver::plain();
+    driver.join(1, connect_packet("a"));
+    driver.input(Input::Limits(Box::new(Limits {
+        receive_maximum: 1,
+        ..Limits::default()
+    })));
+    for id in 1..=5 {
+        driver.packet(1, Packet::Publish(publish_packet("t", "x", Q2, id)));
+    }
+    assert_eq!(driver.got(1).len(), 5);
+    driver.join(2, connect_packet("b"));
+    for id in 1..=2 {
+        driver.packet(2, Packet::Publish(publish_packet("t", "x", Q2, id)));
+    }
+    assert!(
+        driver
+            .got(2)
+            .contains(&"disconnect ReceiveMaximumExceeded".to_owned())
+    );
+}
+
+#[test]
+fn a_client_that_takes_not_even_connack_is_closed() {
+    let mut driver = Driver::plain();
+    let tiny = super::packets::Connect {
+        maximum_packet_size: Some(4),
+        ..connect_packet("a")
+    };
+    assert_eq!(driver.connect(1, tiny), ["close"]);
+    assert_eq!(driver.broker.connected_count(), 0);
+}
