@@ -5,7 +5,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tidegate_mqtt::{
     broker::{
         Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, Settings, limits::Limits,
@@ -23,6 +23,7 @@ const NOW: Moment = Moment::from_millis(1_000_000);
 struct Bench {
     broker: Broker,
     delivered: u64,
+    wire: BytesMut,
     packet_id: PacketIdentifier,
 }
 
@@ -41,6 +42,7 @@ impl Bench {
         Self {
             broker: Broker::new(NOW, settings),
             delivered: 0,
+            wire: BytesMut::with_capacity(1 << 16),
             packet_id: PacketIdentifier::FIRST,
         }
     }
@@ -123,6 +125,12 @@ impl Bench {
             let packet = match black_box(outgoing) {
                 Outgoing::Publish(publish) => {
                     self.delivered += 1;
+                    self.wire.clear();
+                    publish
+                        .write_head(ProtocolVersion::V5, &mut self.wire)
+                        .expect("it fits");
+                    self.wire.extend_from_slice(publish.message().payload());
+                    black_box(&self.wire);
                     let Some(packet_id) = publish.packet_id() else {
                         continue;
                     };

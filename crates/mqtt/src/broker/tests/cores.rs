@@ -10,24 +10,28 @@ use super::packets::{Connect, Packet};
 
 const CORES: u8 = 3;
 
-struct Cores {
-    cores: Vec<Driver>,
+pub(super) struct Cores {
+    pub(super) cores: Vec<Driver>,
     /// Messages on their way: from, to.
     mail: VecDeque<(ShardId, ShardId, ShardMessage)>,
 }
 
 impl Cores {
     fn new(durability: Durability) -> Self {
+        Self::of(CORES, durability)
+    }
+
+    pub(super) fn of(count: u8, durability: Durability) -> Self {
         let core = |shard| {
             Driver::new(Settings {
                 shard: ShardId(shard),
-                shards: CORES,
+                shards: count,
                 durability,
                 ..Settings::default()
             })
         };
         Self {
-            cores: (0..CORES).map(core).collect(),
+            cores: (0..count).map(core).collect(),
             mail: VecDeque::new(),
         }
     }
@@ -41,7 +45,7 @@ impl Cores {
     }
 
     /// Brings all mail where it goes.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.collect();
         while let Some((from, to, message)) = self.mail.pop_front() {
             self.cores[usize::from(to.0)].input(Input::Shard { from, message });
@@ -49,7 +53,16 @@ impl Cores {
         }
     }
 
-    fn core(&mut self, shard: u8) -> &mut Driver {
+    /// The process is killed and starts again.
+    pub(super) fn crash(&mut self) {
+        self.mail.clear();
+        for core in &mut self.cores {
+            core.crash();
+        }
+        self.settle();
+    }
+
+    pub(super) fn core(&mut self, shard: u8) -> &mut Driver {
         &mut self.cores[usize::from(shard)]
     }
 

@@ -94,12 +94,15 @@ pub(in crate::broker) struct Driver {
     pub(in crate::broker) crossing: VecDeque<(ShardId, ShardMessage)>,
     pub(in crate::broker) is_stopped: bool,
     next_id: u16,
+    place: (ShardId, u8),
 }
 
 impl Driver {
     pub(in crate::broker) fn new(settings: Settings) -> Self {
         let now = Moment::from_millis(1_000_000);
+        let place = (settings.shard, settings.shards);
         Self {
+            place,
             broker: Broker::new(now, settings),
             now,
             wire: BTreeMap::new(),
@@ -127,12 +130,15 @@ impl Driver {
     /// The process is killed: a new core from what the store has.
     pub(in crate::broker) fn crash(&mut self) {
         let settings = Settings {
+            shard: self.place.0,
+            shards: self.place.1,
             durability: Durability::Stored,
             ..Settings::default()
         };
         self.broker = Broker::new(self.now, settings);
         self.commits.clear();
         self.wire.clear();
+        self.crossing.clear();
         self.broker.restore(self.now, self.store.clone());
         self.run();
     }

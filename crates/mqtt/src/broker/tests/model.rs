@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::durable::Durability;
+use super::cores::Cores;
 use super::driver::*;
 use super::packets::{Connect, Packet, Publish};
 use crate::codec::{QualityOfService, TopicFilter, TopicName};
@@ -81,16 +83,16 @@ struct Session {
 }
 
 struct Model {
-    driver: Driver,
+    cores: Cores,
     clients: Vec<Client>,
     sessions: BTreeMap<u32, Session>,
     published: u32,
 }
 
 impl Model {
-    fn new() -> Self {
+    fn new(cores: u8) -> Self {
         Self {
-            driver: Driver::durable(),
+            cores: Cores::of(cores, Durability::Stored),
             clients: (0..CLIENTS)
                 .map(|_| Client {
                     answers: true,
@@ -106,19 +108,26 @@ impl Model {
         &mut self.clients[client as usize]
     }
 
+    /// The core that a client is on.
+    fn core(&mut self, client: u32) -> &mut Driver {
+        let core = client as usize % self.cores.cores.len();
+        &mut self.cores.cores[core]
+    }
+
     fn act(&mut self, action: Action) {
         match action {
             Action::Connect(client, clean, stays) => self.connect(client, clean, stays),
             Action::Lose(client) if self.client(client).online => {
-                self.driver.lose(client);
+                self.core(client).lose(client);
                 self.left(client);
             }
             Action::Subscribe(client, at, qos) if self.client(client).online => {
-                self.driver.subscribe(client, &[filter(FILTERS[at], qos)]);
+                self.core(client)
+                    .subscribe(client, &[filter(FILTERS[at], qos)]);
                 self.session(client).subscriptions.insert(at, qos);
             }
             Action::Unsubscribe(client, at) if self.client(client).online => {
-                let lines = self.driver.unsubscribe(client, &[FILTERS[at]]);
+                let lines = self.core(client).unsubscribe(client, &[FILTERS[at]]);
                 self.session(client).subscriptions.remove(&at);
                 self.take(client, lines);
             }
@@ -130,7 +139,7 @@ impl Model {
                 self.answer(client);
             }
             Action::Crash => {
-                self.driver.crash();
+                self.cores.crash();
                 for client in 0..CLIENTS {
                     if self.client(client).online {
                         self.left(client);
@@ -148,7 +157,7 @@ impl Model {
 
     fn connect(&mut self, client: u32, clean: bool, stays: bool) {
         if self.client(client).online {
-            self.driver.lose(client);
+            self.core(client).lose(client);
             self.left(client);
         }
         let name = format!("c{client}");
@@ -158,7 +167,7 @@ impl Model {
             receive_maximum: WINDOWS[client as usize],
             ..connect_packet(&name)
         };
-        let lines = self.driver.connect(client, packet);
+        let lines = self.core(client).connect(client, packet);
         let present = self.sessions.contains_key(&client) && !clean;
         let expected = if present {
             "connack Success present"
@@ -208,10 +217,10 @@ impl Model {
             }
         }
         let packet = publish_packet(topic, &payload, qos, packet_id);
-        self.driver.packet(client, Packet::Publish(packet));
+        self.core(client).packet(client, Packet::Publish(packet));
         if qos == Q2 {
             if twice {
-                self.driver.packet(
+                self.core(client).packet(
                     client,
                     Packet::Publish(Publish {
                         dup: true,
@@ -219,16 +228,17 @@ impl Model {
                     }),
                 );
             }
-            self.driver.ack(client, Packet::PubRel, packet_id);
+            self.core(client).ack(client, Packet::PubRel, packet_id);
         }
     }
 
     /// Lets every client read and answer until nobody has anything more.
     fn read_all(&mut self) {
         loop {
+            self.cores.settle();
             let mut busy = false;
             for client in 0..CLIENTS {
-                let lines = self.driver.got(client);
+                let lines = self.core(client).got(client);
                 busy |= !lines.is_empty();
                 self.take(client, lines);
             }
@@ -244,7 +254,7 @@ impl Model {
             if words[0] == "pubrel" {
                 let id: u16 = words[1].parse().unwrap();
                 self.client(client).unreleased.remove(&id);
-                self.driver.ack(client, Packet::PubComp, id);
+                self.core(client).ack(client, Packet::PubComp, id);
             } else if TOPICS.contains(&words[0]) {
                 self.take_message(client, &words);
             } else {
@@ -288,8 +298,8 @@ impl Model {
         }
         for (qos, id) in std::mem::take(&mut state.unanswered) {
             match qos {
-                QualityOfService::ExactlyOnce => self.driver.ack(client, Packet::PubRec, id),
-                _ => self.driver.ack(client, Packet::PubAck, id),
+                QualityOfService::ExactlyOnce => self.core(client).ack(client, Packet::PubRec, id),
+                _ => self.core(client).ack(client, Packet::PubAck, id),
             }
         }
     }
@@ -315,8 +325,11 @@ impl Model {
 
 proptest! {
     #[test]
-    fn every_client_gets_what_it_is_owed(actions in prop::collection::vec(action(), 1..80)) {
-        let mut model = Model::new();
+    fn every_client_gets_what_it_is_owed(
+        cores in 1..4_u8,
+        actions in prop::collection::vec(action(), 1..80),
+    ) {
+        let mut model = Model::new(cores);
         for client in 0..CLIENTS {
             model.act(Action::Connect(client, false, true));
         }
@@ -325,9 +338,11 @@ proptest! {
         }
         model.check();
         // Everything is acknowledged: nothing is left in the store but sessions.
-        let store = &model.driver.store;
-        prop_assert!(store.queue.is_empty(), "{:?}", store.queue);
-        prop_assert!(store.messages.is_empty(), "{:?}", store.messages);
-        prop_assert!(store.received.is_empty());
+        for core in &model.cores.cores {
+            let store = &core.store;
+            prop_assert!(store.queue.is_empty(), "{:?}", store.queue);
+            prop_assert!(store.messages.is_empty(), "{:?}", store.messages);
+            prop_assert!(store.received.is_empty());
+        }
     }
 }
