@@ -171,7 +171,7 @@ impl Broker {
             connections: Vec::new(),
             open: 0,
             connected: 0,
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(settings.shards.saturating_sub(1)),
             retained: RetainedStore::new(limits.retained),
             stamps: StampClock::default(),
             journal: Journal::new(settings.durability),

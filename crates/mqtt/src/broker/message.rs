@@ -1,9 +1,12 @@
 //! A published message, shared by all queues it is in.
 
+mod shared_head;
+
 use std::cell::Cell;
 
 use bytes::Bytes;
 
+pub(super) use self::shared_head::{HeadShape, SharedHead};
 use super::{durable::MessageNumber, time::Moment};
 use crate::codec::{MessageProperties, Publish, QualityOfService, TopicName, Will};
 
@@ -43,6 +46,7 @@ fn detached(payload: &Bytes) -> Bytes {
 pub struct Message {
     parts: MessageParts,
     pub(super) stored: Stored,
+    pub(super) head: SharedHead,
 }
 
 impl Message {
@@ -51,6 +55,7 @@ impl Message {
         Self {
             parts,
             stored: Stored::default(),
+            head: SharedHead::default(),
         }
     }
 

@@ -199,3 +199,15 @@ impl IndexMut<SessionKey> for Sessions {
         &mut self.sessions[key.0 as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::outbox::Delivery;
+
+    #[test]
+    fn idle_sessions_and_queued_messages_stay_small() {
+        assert!(size_of::<Session>() <= 576, "{}", size_of::<Session>());
+        assert!(size_of::<Delivery>() <= 48, "{}", size_of::<Delivery>());
+    }
+}

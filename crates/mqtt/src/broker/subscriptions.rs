@@ -104,9 +104,26 @@ pub(super) struct Subscriptions {
     cache: MatchCache,
     found: Vec<FilterId>,
     changes: Vec<InterestChange>,
+    /// Other cores that are to hear of changes.
+    others: u8,
 }
 
 impl Subscriptions {
+    /// An empty table; `others`: how many other cores hear of what it wants.
+    pub(super) fn new(others: u8) -> Self {
+        Self {
+            others,
+            ..Self::default()
+        }
+    }
+
+    fn tell(&mut self, change: impl FnOnce(&Self) -> InterestChange) {
+        if self.others > 0 {
+            let change = change(self);
+            self.changes.push(change);
+        }
+    }
+
     pub(super) fn index(&self) -> &FilterIndex {
         &self.index
     }
@@ -146,7 +163,7 @@ impl Subscriptions {
         let position = subscribers.len() as Position;
         subscribers.push(subscriber);
         if position == 0 {
-            self.changes.push(InterestChange::Wanted(filter.into()));
+            self.tell(|_| InterestChange::Wanted(filter.into()));
         }
         self.changed(id);
         (id, position)
@@ -173,8 +190,7 @@ impl Subscriptions {
         });
         if subscribers.is_empty() {
             subscribers.shrink_to_fit();
-            let filter = self.index.filter(id).into();
-            self.changes.push(InterestChange::Unwanted(filter));
+            self.tell(|table| InterestChange::Unwanted(table.index.filter(id).into()));
             self.drop_if_unused(id);
         }
         moved
@@ -327,14 +343,16 @@ impl Subscriptions {
         std::mem::take(&mut self.changes)
     }
 
-    fn group_changed(&mut self, group: GroupId) {
-        let group = &self.groups[group.0 as usize];
-        let (online, members) = group.counts();
-        self.changes.push(InterestChange::Group {
-            filter: self.index.filter(group.filter).into(),
-            name: group.name.clone(),
-            online,
-            members,
+    fn group_changed(&mut self, id: GroupId) {
+        self.tell(|table| {
+            let group = table.group(id);
+            let (online, members) = group.counts();
+            InterestChange::Group {
+                filter: table.index.filter(group.filter).into(),
+                name: group.name.clone(),
+                online,
+                members,
+            }
         });
     }
 }

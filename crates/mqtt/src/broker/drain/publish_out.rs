@@ -7,14 +7,14 @@ use bytes::BytesMut;
 use crate::{
     broker::{
         grant::Identifiers,
-        message::Message,
+        message::{HeadShape, Message},
         outbox::{Delivery, RetainFlag},
         time::Moment,
     },
     codec::{
-        Delivery as Quality, EncodeError, PACKET_BYTES_LARGEST, PacketIdentifier, ProtocolVersion,
-        PublishBody, PublishOptions, QualityOfService, SubscriptionIdentifier, TopicForm,
-        encode_publish_head,
+        Delivery as Quality, EncodeError, EncodedPublish, PACKET_BYTES_LARGEST, PacketIdentifier,
+        ProtocolVersion, PublishBody, PublishOptions, PublishPatch, QualityOfService,
+        SubscriptionIdentifier, TopicForm, encode_publish_head,
     },
 };
 
@@ -156,7 +156,33 @@ impl PublishOut {
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         let (body, options) = (self.body(), self.options());
+        if self.is_plain() {
+            let shape = HeadShape {
+                version,
+                qos: self.qos,
+                retain: self.retain(),
+            };
+            let encode = || EncodedPublish::new(version, &body, &options).ok();
+            if let Some(head) = self.message.head.get(shape, encode) {
+                head.write_head(self.patch(), out);
+                return Ok(());
+            }
+        }
         encode_publish_head(version, PACKET_BYTES_LARGEST, &body, &options, out)
+    }
+
+    /// Whether nothing but the packet identifier and the expiry is its own.
+    fn is_plain(&self) -> bool {
+        let is_named = self.form == TopicForm::Name;
+        is_named && self.dup == Dup::First && self.identifiers().is_empty()
+    }
+
+    fn patch(&self) -> PublishPatch {
+        PublishPatch {
+            packet_identifier: self.packet_id,
+            topic_alias: None,
+            message_expiry_seconds: self.expiry_secs,
+        }
     }
 
     /// The bytes it is encoded in, fixed header included.
@@ -202,6 +228,47 @@ mod tests {
 
     use super::*;
     use crate::{broker::outbox::Position, codec::TopicAlias};
+
+    #[test]
+    fn a_shared_head_is_what_each_would_have_written_itself() {
+        let message = Rc::new(Message::of_test("a/b"));
+        for position in 0..3 {
+            for qos in [QualityOfService::AtLeastOnce, QualityOfService::ExactlyOnce] {
+                let delivery = Delivery {
+                    message: Rc::clone(&message),
+                    identifiers: Identifiers::None,
+                    position: Position(position),
+                    group: None,
+                    qos,
+                    retain: RetainFlag::Clear,
+                };
+                let mut publish = PublishOut::first(&delivery);
+                publish.expiry_secs = Some(position as u32);
+                let (mut shared, mut own) = (BytesMut::new(), BytesMut::new());
+                publish
+                    .write_head(ProtocolVersion::V5, &mut shared)
+                    .unwrap();
+                let (body, options) = (publish.body(), publish.options());
+                let max = PACKET_BYTES_LARGEST;
+                encode_publish_head(ProtocolVersion::V5, max, &body, &options, &mut own).unwrap();
+                assert_eq!(shared, own);
+            }
+        }
+        assert!(
+            message
+                .head
+                .get(
+                    HeadShape {
+                        version: ProtocolVersion::V5,
+                        qos: QualityOfService::ExactlyOnce,
+                        retain: false,
+                    },
+                    || None
+                )
+                .is_some(),
+            "the second to ask had the shape kept"
+        );
+    }
 
     #[test]
     fn the_length_told_is_the_length_written() {

@@ -98,7 +98,7 @@ fn every_change_is_seen_by_the_next_match() {
 
 #[test]
 fn other_cores_hear_of_the_first_and_the_last_subscriber_only() {
-    let mut table = Subscriptions::default();
+    let mut table = Subscriptions::new(1);
     let (id, first) = table.add("a", subscriber(1, grant(QualityOfService::AtMostOnce, 0)));
     let (_, _) = table.add("a", subscriber(2, grant(QualityOfService::AtMostOnce, 0)));
     assert_eq!(table.take_changes(), [InterestChange::Wanted("a".into())]);
