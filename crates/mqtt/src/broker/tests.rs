@@ -3,6 +3,7 @@
 mod bounds;
 mod cores;
 mod delivery;
+mod disorder;
 pub(super) mod driver;
 mod durability;
 mod exactly_once;
