@@ -60,6 +60,8 @@ mod will;
 
 use std::{collections::VecDeque, rc::Rc};
 
+use smallvec::SmallVec;
+
 use self::{
     access::{AccessRules, AllowAll},
     auth::{Authenticator, NoMethods},
@@ -148,6 +150,8 @@ pub struct Broker {
     timers: Timers<TimerKey>,
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
+    /// The last word on what subscribers here want, to each other core.
+    interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
@@ -180,6 +184,7 @@ impl Broker {
             timers: Timers::default(),
             upkeep_armed: None,
             outputs: VecDeque::new(),
+            interest_told: SmallVec::new(),
             holding: Vec::new(),
             unchecked: Vec::new(),
             connect_rate: Bucket::new(limits.connect_rate, now),
