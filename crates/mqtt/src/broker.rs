@@ -11,6 +11,23 @@
 //! core that [`shard::shard_of`] names, and cores pass each other
 //! [`ShardMessage`]s. The path of a message: `publish` → `route` → `deliver`
 //! into the outbox of each session → `drain` out of it.
+//!
+//! ```
+//! use tidegate_mqtt::broker::{Broker, Input, Output, Settings, time::Moment};
+//!
+//! let mut now = Moment::from_millis(0);
+//! let mut broker = Broker::new(now, Settings::default());
+//! broker.handle(now, Input::Tick);
+//! while let Some(output) = broker.poll_output() {
+//!     if let Output::Ready(connection) = output {
+//!         while let Some(packet) = broker.next_packet(now, connection) {
+//!             println!("{connection:?} is sent {packet:?}");
+//!         }
+//!     }
+//! }
+//! // Sleep until then, or until something happens.
+//! now = broker.next_deadline().unwrap_or(now);
+//! ```
 
 pub mod access;
 mod acknowledge;
