@@ -5,8 +5,9 @@
 #![forbid(unsafe_code)]
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use tidegate_mqtt::server::{MqttServer, ServerSettings};
+use tidegate_mqtt::server::{Exchange, MqttServer, ServerSettings};
 use tidegate_runtime::connections::{Accepted, Connections};
 use tidegate_runtime::io::Io;
 use tidegate_runtime::local::block_on;
@@ -21,7 +22,10 @@ fn main() -> std::io::Result<()> {
 async fn serve(address: &str) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("MQTT on {}", listener.local_addr()?);
-    let server = Rc::new(MqttServer::new(ServerSettings::default()));
+    let server = Rc::new(MqttServer::new(
+        ServerSettings::default(),
+        Arc::new(Exchange::new(1)),
+    ));
     let connections = Connections::new();
     loop {
         let (stream, peer) = listener.accept().await?;

@@ -3,23 +3,32 @@
 
 mod admit;
 mod core;
+mod epoch;
+mod exchange;
 mod link;
+mod neighbours;
 mod send_queue;
 mod settings;
 
+use std::cell::Ref;
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
-use self::core::{Core, Epoch};
+use self::core::Core;
+pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
 pub use self::settings::{Anonymous, ServerSettings};
-use crate::broker::{self, Broker};
+use crate::broker::Broker;
 
-/// Serves MQTT 5.0 and 3.1.1 on accepted connections. Its sessions are its worker's.
+/// Serves MQTT 5.0 and 3.1.1 on accepted connections.
+///
+/// Each worker has one. The sessions of its core are served by it; a client whose session
+/// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
     settings: Rc<ServerSettings>,
@@ -27,30 +36,37 @@ pub struct MqttServer {
 }
 
 impl MqttServer {
-    /// A broker without state.
+    /// The calling worker's part of the broker whose cores meet in `exchange`.
     ///
     /// # Panics
     ///
-    /// Outside a worker's runtime, on which it starts the task that tells it the time.
-    pub fn new(settings: ServerSettings) -> Self {
-        let epoch = Epoch::start();
-        let core = Core::start(
-            epoch,
-            broker::Settings {
-                limits: settings.broker,
-                seed: epoch.seed(),
-                ..broker::Settings::default()
-            },
-        );
+    /// Outside a worker's runtime, on which it starts tasks that end with it.
+    pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
+        let settings = Rc::new(settings);
+        Self {
+            core: Core::start(exchange, Rc::clone(&settings)),
+            settings,
+        }
+    }
+
+    /// A server with other settings that goes on with the sessions of this one. The new
+    /// settings are in force from the first connection that it serves.
+    #[must_use]
+    pub fn successor(&self, settings: ServerSettings) -> Self {
         Self {
             settings: Rc::new(settings),
-            core,
+            core: Rc::clone(&self.core),
         }
     }
 
     /// The sessions and messages of this worker.
-    pub fn broker(&self) -> std::cell::Ref<'_, Broker> {
+    pub fn broker(&self) -> Ref<'_, Broker> {
         self.core.broker()
+    }
+
+    /// How many QoS 0 messages were dropped because another core was too slow for them.
+    pub fn crossings_dropped(&self) -> u64 {
+        self.core.crossings_dropped()
     }
 }
 
@@ -61,20 +77,23 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        Link::new(&self.core, &self.settings, accepted).serve()
+        self.core.exchange_settings(&self.settings);
+        Link::new(&self.core, accepted).serve()
     }
 }
 
-/// Makes an [`MqttServer`] on each worker.
+/// Makes an [`MqttServer`] on each worker, or its successor.
 #[derive(Clone, Debug)]
 pub struct MqttServerFactory {
     settings: ServerSettings,
+    exchange: Arc<Exchange>,
 }
 
 impl MqttServerFactory {
-    /// A factory of servers with `settings`.
-    pub const fn new(settings: ServerSettings) -> Self {
-        Self { settings }
+    /// A factory of servers with `settings` whose cores meet in `exchange`: the same one
+    /// for as long as the server exists, whatever its settings become.
+    pub const fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
+        Self { settings, exchange }
     }
 }
 
@@ -82,7 +101,11 @@ impl AsyncMakeService for MqttServerFactory {
     type Service = MqttServer;
     type Error = Infallible;
 
-    async fn make_via_ref(&self, _old: Option<&MqttServer>) -> Result<MqttServer, Infallible> {
-        Ok(MqttServer::new(self.settings.clone()))
+    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, Infallible> {
+        let settings = self.settings.clone();
+        Ok(match old {
+            Some(old) => old.successor(settings),
+            None => MqttServer::new(settings, Arc::clone(&self.exchange)),
+        })
     }
 }

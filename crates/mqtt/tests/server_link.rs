@@ -37,11 +37,11 @@ fn disconnect(packet: Option<Packet>) -> ReasonCode {
 fn each_quality_of_service_is_delivered_and_acknowledged() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut receiver = TestClient::connect(&broker, "receiver").await;
+        let mut receiver = TestClient::connect(broker.address, "receiver").await;
         receiver
             .subscribe("a/+", QualityOfService::ExactlyOnce)
             .await;
-        let mut sender = TestClient::connect(&broker, "sender").await;
+        let mut sender = TestClient::connect(broker.address, "sender").await;
         sender
             .send(&publish("a/0", Delivery::AtMostOnce, b"zero"))
             .await;
@@ -83,9 +83,9 @@ fn each_quality_of_service_is_delivered_and_acknowledged() {
 fn bytes_that_dribble_in_are_understood() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut receiver = TestClient::connect(&broker, "receiver").await;
+        let mut receiver = TestClient::connect(broker.address, "receiver").await;
         receiver.subscribe("t", QualityOfService::AtMostOnce).await;
-        let mut sender = TestClient::open(&broker, ProtocolVersion::V311).await;
+        let mut sender = TestClient::open(broker.address, ProtocolVersion::V311).await;
         sender.stream.set_nodelay(true).unwrap();
         for byte in b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01s\x30\x05\0\x01thi\x30\x06\0\x01tyou" {
             sender.stream.write_all(&[*byte]).await.unwrap();
@@ -100,9 +100,9 @@ fn bytes_that_dribble_in_are_understood() {
 fn payloads_larger_than_a_read_buffer_arrive_whole() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut receiver = TestClient::connect(&broker, "receiver").await;
+        let mut receiver = TestClient::connect(broker.address, "receiver").await;
         receiver.subscribe("t", QualityOfService::AtMostOnce).await;
-        let mut sender = TestClient::connect(&broker, "sender").await;
+        let mut sender = TestClient::connect(broker.address, "sender").await;
         for bytes in [4_095, 4_097, 70_000, 900_000] {
             let sent: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
             sender
@@ -125,7 +125,7 @@ fn another_version_is_answered_in_its_own_terms() {
             ),
         ];
         for (connect, answer) in cases {
-            let mut client = TestClient::open(&broker, ProtocolVersion::V5).await;
+            let mut client = TestClient::open(broker.address, ProtocolVersion::V5).await;
             client.stream.write_all(connect).await.unwrap();
             let mut all = Vec::new();
             timeout(client::PATIENCE, client.stream.read_to_end(&mut all))
@@ -145,7 +145,7 @@ fn who_says_nothing_is_let_go() {
             ..ServerSettings::default()
         })
         .await;
-        let mut client = TestClient::open(&broker, ProtocolVersion::V5).await;
+        let mut client = TestClient::open(broker.address, ProtocolVersion::V5).await;
         assert_eq!(client.receive().await, None);
         broker.connections.idle().await;
     });
@@ -155,7 +155,7 @@ fn who_says_nothing_is_let_go() {
 fn a_malformed_packet_is_answered_with_its_reason() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut client = TestClient::connect(&broker, "a").await;
+        let mut client = TestClient::connect(broker.address, "a").await;
         client
             .stream
             .write_all(b"\x36\x05\0\x01a\0\x01")
@@ -173,8 +173,8 @@ fn a_malformed_packet_is_answered_with_its_reason() {
 fn a_second_connection_of_a_client_takes_its_session_over() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut first = TestClient::connect(&broker, "same").await;
-        let mut second = TestClient::connect(&broker, "same").await;
+        let mut first = TestClient::connect(broker.address, "same").await;
+        let mut second = TestClient::connect(broker.address, "same").await;
         assert_eq!(
             disconnect(first.receive().await),
             ReasonCode::SessionTakenOver
@@ -189,7 +189,7 @@ fn a_second_connection_of_a_client_takes_its_session_over() {
 fn a_silent_client_is_told_that_its_keep_alive_is_over() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut client = TestClient::open(&broker, ProtocolVersion::V5).await;
+        let mut client = TestClient::open(broker.address, ProtocolVersion::V5).await;
         let Packet::Connect(mut packet) = connect(ProtocolVersion::V5, "silent") else {
             unreachable!();
         };
@@ -211,9 +211,9 @@ fn a_silent_client_is_told_that_its_keep_alive_is_over() {
 fn leaving_delivers_what_is_queued_and_says_why_before_the_end() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut receiver = TestClient::connect(&broker, "receiver").await;
+        let mut receiver = TestClient::connect(broker.address, "receiver").await;
         receiver.subscribe("t", QualityOfService::AtMostOnce).await;
-        let mut sender = TestClient::connect(&broker, "sender").await;
+        let mut sender = TestClient::connect(broker.address, "sender").await;
         let large = vec![7; 200_000];
         for _ in 0..20 {
             sender
@@ -244,11 +244,11 @@ fn leaving_delivers_what_is_queued_and_says_why_before_the_end() {
 fn a_client_that_does_not_read_stalls_nobody_else() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;
-        let mut stuck = TestClient::connect(&broker, "stuck").await;
+        let mut stuck = TestClient::connect(broker.address, "stuck").await;
         stuck.subscribe("t", QualityOfService::AtMostOnce).await;
-        let mut reader = TestClient::connect(&broker, "reader").await;
+        let mut reader = TestClient::connect(broker.address, "reader").await;
         reader.subscribe("t", QualityOfService::AtMostOnce).await;
-        let mut sender = TestClient::connect(&broker, "sender").await;
+        let mut sender = TestClient::connect(broker.address, "sender").await;
         let large = vec![7; 500_000];
         for _ in 0..60 {
             sender

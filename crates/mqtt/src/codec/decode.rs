@@ -12,6 +12,7 @@ mod subscribe;
 
 use bytes::{Bytes, BytesMut};
 
+use super::connect::Connect;
 use super::error::DecodeError;
 use super::fields::{Fields, variable};
 use super::packet::{Packet, PacketType, ProtocolVersion, Role};
@@ -54,6 +55,16 @@ impl Decoder {
         Self {
             role: Role::Server,
             version: None,
+            packet_bytes_max,
+        }
+    }
+
+    /// Reads what a client sends after `connect`, which was read elsewhere.
+    #[must_use]
+    pub const fn server_after(connect: &Connect, packet_bytes_max: u32) -> Self {
+        Self {
+            role: Role::Server,
+            version: Some(connect.version),
             packet_bytes_max,
         }
     }

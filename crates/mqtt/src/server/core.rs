@@ -3,44 +3,30 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use slab::Slab;
-use tidegate_runtime::clock::{self, Tick};
 use tidegate_runtime::deadline::Deadline;
+use tidegate_runtime::mailbox::{Receiver, Reserved};
+use tidegate_runtime::panic::contain;
 use tokio::task::{AbortHandle, spawn_local};
 
+use super::exchange::{Crossing, Exchange};
+use super::link::Link;
+use super::neighbours::{Backlog, Neighbours};
+use super::settings::ServerSettings;
+use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
-use crate::broker::{Broker, ConnectionId, Input, Outgoing, Output, Settings};
+use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output};
 use crate::codec::ReasonCode;
 
-/// Turns the worker's clock into moments: the wall clock read once, and what the monotonic
-/// one has counted since.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Epoch {
-    wall_ms: u64,
-    tick: Tick,
-}
+/// When to try again to pass on what another core's mailbox had no room for.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-impl Epoch {
-    pub(super) fn start() -> Self {
-        let wall = clock::wall().duration_since(std::time::UNIX_EPOCH);
-        Self {
-            wall_ms: wall.map_or(0, |wall| wall.as_millis() as u64),
-            tick: clock::now(),
-        }
-    }
-
-    /// A number that other runs of the program do not have.
-    pub(super) fn seed(self) -> u64 {
-        let random = std::collections::hash_map::RandomState::new();
-        std::hash::BuildHasher::hash_one(&random, self.wall_ms)
-    }
-
-    fn now(self) -> Moment {
-        Moment::from_millis(self.wall_ms) + clock::now().since(self.tick)
-    }
-}
+/// How many batches are taken in before others have their turn.
+const CROSSINGS_PER_TURN: usize = 32;
 
 /// A connection's task, as the core reaches it.
 #[derive(Debug, Default)]
@@ -53,31 +39,85 @@ struct Seat {
 /// The core of one worker.
 #[derive(Debug)]
 pub(super) struct Core {
-    epoch: Epoch,
+    exchange: Arc<Exchange>,
+    here: ShardId,
+    settings: RefCell<Rc<ServerSettings>>,
     broker: RefCell<Broker>,
     seats: RefCell<Slab<Seat>>,
+    neighbours: RefCell<Neighbours>,
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
     leaving: Cell<bool>,
-    ticker: AbortHandle,
+    tasks: [AbortHandle; 2],
 }
 
 impl Core {
-    /// A core, and the task that tells it the time for as long as it lives.
-    pub(super) fn start(epoch: Epoch, settings: Settings) -> Rc<Self> {
-        let broker = Broker::new(epoch.now(), settings);
+    /// The calling worker's core, and the tasks that tell it the time and what other cores
+    /// say, for as long as it lives.
+    pub(super) fn start(exchange: Arc<Exchange>, settings: Rc<ServerSettings>) -> Rc<Self> {
+        let here = exchange.here();
+        let receiver = exchange.open(here);
+        let broker = Broker::new(
+            exchange.epoch.now(),
+            broker::Settings {
+                shard: here,
+                shards: exchange.cores(),
+                limits: settings.broker,
+                seed: exchange.seed,
+                ..broker::Settings::default()
+            },
+        );
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
-            epoch,
+            neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
+            exchange,
+            here,
+            settings: RefCell::new(settings),
             broker: RefCell::new(broker),
             seats: RefCell::default(),
             deadline: Deadline::new(),
             due: Cell::new(None),
             leaving: Cell::new(false),
-            ticker: spawn_local(tick(core.clone())).abort_handle(),
+            tasks: [
+                spawn_local(tick(core.clone())).abort_handle(),
+                spawn_local(receive(core.clone(), receiver)).abort_handle(),
+            ],
         });
         core.settle();
         core
+    }
+
+    /// What is granted to clients that connect now.
+    pub(super) fn settings(&self) -> Rc<ServerSettings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Grants something else from now on. Doing it again changes nothing.
+    pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
+        let before = self.settings.replace(Rc::clone(settings));
+        if before.broker != settings.broker {
+            self.handle(Input::Limits(Box::new(settings.broker)));
+            self.settle();
+        }
+    }
+
+    /// The core that has this client's session, if it is not this one.
+    pub(super) fn home_elsewhere(&self, client_identifier: &str) -> Option<ShardId> {
+        // A client without a name gets one that falls to this core.
+        if client_identifier.is_empty() {
+            return None;
+        }
+        let home = shard_of(client_identifier, self.exchange.cores());
+        (home != self.here).then_some(home)
+    }
+
+    /// A place in another core's mailbox, if there is one.
+    pub(super) fn reserve(&self, shard: ShardId) -> Option<Reserved<Crossing>> {
+        self.neighbours.borrow_mut().reserve(shard)
+    }
+
+    fn now(&self) -> Moment {
+        self.exchange.epoch.now()
     }
 
     pub(super) fn broker(&self) -> std::cell::Ref<'_, Broker> {
@@ -101,7 +141,7 @@ impl Core {
     /// Tells the core of something. [`settle`](Self::settle) has to follow, once for any
     /// number of calls.
     pub(super) fn handle(&self, input: Input) {
-        self.broker.borrow_mut().handle(self.epoch.now(), input);
+        self.broker.borrow_mut().handle(self.now(), input);
     }
 
     /// Says that the connection's task runs: it need not be woken.
@@ -113,7 +153,7 @@ impl Core {
 
     /// What the core has for a connection, if it was named ready.
     pub(super) fn next_packet(&self, connection: ConnectionId) -> Option<Outgoing> {
-        let now = self.epoch.now();
+        let now = self.now();
         let next = self.broker.borrow_mut().next_packet(now, connection);
         if next.is_none()
             && let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize)
@@ -142,13 +182,17 @@ impl Core {
             let output = self.broker.borrow_mut().poll_output();
             match output {
                 Some(Output::Ready(connection)) => self.wake(connection),
-                // Without a store a core writes no records, and alone it has no one to
-                // talk to; that it has stopped shows in its connections.
-                Some(Output::Commit(_) | Output::Shard { .. } | Output::Stopped) => {}
+                Some(Output::Shard { to, message }) => {
+                    self.neighbours.borrow_mut().put(to, message);
+                }
+                // A core without a store writes no records. That it has stopped shows in
+                // its connections.
+                Some(Output::Commit(_) | Output::Stopped) => {}
                 None => break,
             }
         }
-        self.rearm();
+        let backlog = self.neighbours.borrow_mut().flush();
+        self.rearm(backlog);
     }
 
     fn wake(&self, connection: ConnectionId) {
@@ -164,22 +208,54 @@ impl Core {
         }
     }
 
-    fn rearm(&self) {
-        let due = self.broker.borrow().next_deadline();
+    fn rearm(&self, backlog: Backlog) {
+        let retry = match backlog {
+            Backlog::None => None,
+            Backlog::Some => Some(self.now() + RETRY_AFTER),
+        };
+        let next = self.broker.borrow().next_deadline();
+        let due = [next, retry].into_iter().flatten().min();
         if self.due.replace(due) == due {
             return;
         }
         match due {
-            Some(due) => self.deadline.arm(due.since(self.epoch.now())),
+            Some(due) => self.deadline.arm(due.since(self.now())),
             None => self.deadline.disarm(),
         }
     }
 
-    /// Sends every client away, paced by the core's limits. Doing it again changes nothing.
+    /// Sends every client away, on all cores, paced by their limits. Doing it again changes
+    /// nothing.
     pub(super) fn shut_down(&self) {
-        if !self.leaving.replace(true) {
-            self.handle(Input::Shutdown(ReasonCode::ServerShuttingDown));
-            self.settle();
+        if self.leaving.replace(true) {
+            return;
+        }
+        self.neighbours.borrow_mut().tell_shut_down();
+        self.handle(Input::Shutdown(ReasonCode::ServerShuttingDown));
+        self.settle();
+    }
+
+    /// QoS 0 messages that another core was too slow for.
+    pub(super) fn crossings_dropped(&self) -> u64 {
+        self.neighbours.borrow().dropped()
+    }
+
+    fn cross(self: &Rc<Self>, crossing: Crossing) {
+        match crossing {
+            Crossing::Messages { from, messages } => {
+                for message in messages {
+                    self.handle(Input::Shard { from, message });
+                }
+            }
+            Crossing::Connection(moved) => {
+                let peer = moved.peer;
+                // The connection ends with the tie that it brings, and says so by it.
+                match Link::arrive(self, *moved) {
+                    Ok(link) => drop(spawn_local(contain(peer, link.serve()))),
+                    Err(error) => tracing::debug!(%peer, %error, "a connection did not arrive"),
+                }
+            }
+            Crossing::ShutDown => self.shut_down(),
         }
     }
 }
@@ -203,8 +279,26 @@ async fn tick(core: Weak<Core>) {
     }
 }
 
+/// Takes in what other cores send, many at a time.
+async fn receive(core: Weak<Core>, mut receiver: Receiver<Crossing>) {
+    while let Some(first) = receiver.receive().await {
+        // Not held while waiting: the core is to end with its last user.
+        let Some(core) = core.upgrade() else {
+            return;
+        };
+        core.cross(first);
+        for _ in 1..CROSSINGS_PER_TURN {
+            let Some(next) = receiver.try_receive() else {
+                break;
+            };
+            core.cross(next);
+        }
+        core.settle();
+    }
+}
+
 impl Drop for Core {
     fn drop(&mut self) {
-        self.ticker.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }

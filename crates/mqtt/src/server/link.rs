@@ -12,15 +12,18 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::connections::{Accepted, ConnectionHandle};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::{Io, PeerAddr};
+use tidegate_runtime::mailbox::Reserved;
 use tokio::io::AsyncWrite;
+use tokio::sync::oneshot;
 
 use super::admit;
 use super::core::Core;
+use super::exchange::{Crossing, Moved};
 use super::send_queue::SendQueue;
 use super::settings::ServerSettings;
 use crate::broker::{ConnectOrigin, ConnectionId, Input, Outgoing};
@@ -83,12 +86,34 @@ impl Drop for Seat {
     }
 }
 
+/// What holds a connection's place among those that were accepted.
+enum Place {
+    /// This worker accepted it.
+    Here(ConnectionHandle),
+    /// Another worker did; cut when it lets the connection go.
+    Elsewhere(oneshot::Sender<()>),
+}
+
+/// How a connection's life on this worker ends.
+enum Ended {
+    Closed,
+    /// Its client is at home on another core.
+    Moves(Box<Departure>),
+}
+
+/// A connection that is to go to another core.
+struct Departure {
+    connect: Box<Connect>,
+    rest: Bytes,
+    to: Reserved<Crossing>,
+}
+
 /// A connection being served.
 pub(super) struct Link {
     seat: Seat,
     io: Io,
     peer: PeerAddr,
-    handle: ConnectionHandle,
+    place: Place,
     settings: Rc<ServerSettings>,
     decoder: Decoder,
     encoder: Encoder,
@@ -97,6 +122,7 @@ pub(super) struct Link {
     queue: SendQueue,
     deadline: Deadline,
     phase: Phase,
+    departure: Option<Box<Departure>>,
 }
 
 impl fmt::Debug for Link {
@@ -110,14 +136,29 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(core: &Rc<Core>, settings: &Rc<ServerSettings>, accepted: Accepted) -> Self {
+    /// A connection that this worker accepted.
+    pub(super) fn new(core: &Rc<Core>, accepted: Accepted) -> Self {
         let Accepted {
             io, peer, handle, ..
         } = accepted;
-        let deadline = Deadline::new();
-        deadline.arm(settings.connect_timeout);
         // Until its CONNECT a connection may have to make room for another.
         handle.mark_idle();
+        let link = Self::of(core, io, peer, Place::Here(handle));
+        link.deadline.arm(link.settings.connect_timeout);
+        link
+    }
+
+    /// A connection that another worker accepted, with its CONNECT.
+    pub(super) fn arrive(core: &Rc<Core>, moved: Moved) -> io::Result<Self> {
+        let io = moved.passage.arrive()?.with_prefix(moved.rest);
+        let mut link = Self::of(core, io, moved.peer, Place::Elsewhere(moved.tie));
+        link.decoder = Decoder::server_after(&moved.connect, link.settings.broker.packet_bytes);
+        link.admit(moved.connect);
+        Ok(link)
+    }
+
+    fn of(core: &Rc<Core>, io: Io, peer: PeerAddr, place: Place) -> Self {
+        let settings = core.settings();
         Self {
             seat: Seat {
                 core: Rc::clone(core),
@@ -125,35 +166,80 @@ impl Link {
             },
             io,
             peer,
-            handle,
-            settings: Rc::clone(settings),
+            place,
             decoder: Decoder::server(settings.connect_packet_bytes),
+            settings,
             encoder: Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
             unfinished: None,
             queue: SendQueue::default(),
-            deadline,
+            deadline: Deadline::new(),
             phase: Phase::New,
+            departure: None,
         }
     }
 
     /// Serves the connection to its end.
     pub(super) async fn serve(mut self) -> Result<(), LinkError> {
-        poll_fn(|cx| self.poll(cx)).await
+        match poll_fn(|cx| self.poll(cx)).await? {
+            Ended::Closed => Ok(()),
+            Ended::Moves(departure) => self.depart(*departure).await,
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+    /// Sends the connection to its core, and keeps its place here until it ends there.
+    async fn depart(self, departure: Departure) -> Result<(), LinkError> {
+        let Self {
+            seat,
+            io,
+            peer,
+            place,
+            ..
+        } = self;
+        let core = Rc::clone(&seat.core);
+        drop(seat);
+        if let Place::Here(handle) = &place {
+            handle.mark_busy();
+        }
+        let (tie, mut ended) = oneshot::channel();
+        departure.to.send(Crossing::Connection(Box::new(Moved {
+            passage: io.depart()?,
+            peer,
+            connect: departure.connect,
+            rest: departure.rest,
+            tie,
+        })));
+        poll_fn(|cx| {
+            if let Place::Here(handle) = &place
+                && handle.poll_draining(cx).is_ready()
+                && !handle.is_evicted()
+            {
+                core.shut_down();
+            }
+            Pin::new(&mut ended).poll(cx)
+        })
+        .await
+        // It never says anything: its end is what is awaited.
+        .or(Ok(()))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
         self.seat.core.attend(self.seat.connection);
-        self.watch_leaving(cx);
+        if self.poll_place(cx).is_ready() {
+            return Poll::Ready(Ok(Ended::Closed));
+        }
         if self.deadline.poll_elapsed(cx).is_ready() {
             return Poll::Ready(match self.phase {
                 Phase::New => Err(LinkError::ConnectTimeout),
-                Phase::Lingering => Ok(()),
+                Phase::Lingering => Ok(Ended::Closed),
                 Phase::Open | Phase::Flushing => Err(LinkError::CloseTimeout),
             });
         }
         let read = self.poll_receive(cx)?;
+        if let Some(departure) = self.departure.take() {
+            return Poll::Ready(Ok(Ended::Moves(departure)));
+        }
         if read == Received::End {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Ended::Closed));
         }
         if let Poll::Ready(Err(error)) = self.poll_transmit(cx) {
             return Poll::Ready(Err(error.into()));
@@ -165,16 +251,23 @@ impl Link {
     }
 
     /// A site that is going sends its clients away, whoever of them hears of it first.
-    fn watch_leaving(&mut self, cx: &mut Context<'_>) {
-        if self.phase == Phase::New && self.handle.poll_leaving(cx).is_ready() {
-            self.finish();
-        }
-        if self.handle.poll_draining(cx).is_ready() && !self.handle.is_evicted() {
+    /// Ready when the connection has no place any more.
+    fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let handle = match &mut self.place {
+            Place::Here(handle) => handle,
+            Place::Elsewhere(tie) => return tie.poll_closed(cx),
+        };
+        let is_new = self.phase == Phase::New;
+        let leaves = is_new && handle.poll_leaving(cx).is_ready();
+        if handle.poll_draining(cx).is_ready() && !handle.is_evicted() {
             self.seat.core.shut_down();
-            if self.phase == Phase::New {
+            if is_new {
                 self.finish();
             }
+        } else if leaves {
+            self.finish();
         }
+        Poll::Pending
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Received, LinkError> {
@@ -226,7 +319,7 @@ impl Link {
                 break Ok(());
             }
             match self.decoder.decode(bytes) {
-                Ok(Some(Packet::Connect(packet))) => self.connect(packet),
+                Ok(Some(Packet::Connect(packet))) => self.connect(packet, bytes),
                 Ok(Some(packet)) => self.seat.core.handle(Input::Packet {
                     connection: self.seat.connection,
                     packet,
@@ -237,20 +330,52 @@ impl Link {
                     break self.refuse_bytes(error);
                 }
             }
+            if self.departure.is_some() {
+                break Ok(());
+            }
         };
         self.seat.core.settle();
         result
     }
 
-    fn connect(&mut self, packet: Box<Connect>) {
-        let properties = &packet.properties;
-        let packet_bytes_max = properties
+    fn connect(&mut self, packet: Box<Connect>, behind: &mut BytesMut) {
+        let core = &self.seat.core;
+        let Some(home) = core.home_elsewhere(packet.client_identifier.as_str()) else {
+            self.decoder
+                .set_packet_bytes_max(self.settings.broker.packet_bytes);
+            self.admit(packet);
+            return;
+        };
+        match core.reserve(home) {
+            Some(to) => {
+                self.departure = Some(Box::new(Departure {
+                    connect: packet,
+                    rest: behind.split().freeze(),
+                    to,
+                }));
+            }
+            None => {
+                self.speak_as(&packet);
+                self.refuse_connect(ReasonCode::ServerBusy);
+            }
+        }
+    }
+
+    /// Answers in the client's version, within the size it takes.
+    fn speak_as(&mut self, packet: &Connect) {
+        let packet_bytes_max = packet
+            .properties
             .packet_bytes_max
             .map_or(PACKET_BYTES_LARGEST, |bytes| bytes.get());
         self.encoder = Encoder::new(packet.version, packet_bytes_max);
-        self.decoder
-            .set_packet_bytes_max(self.settings.broker.packet_bytes);
-        self.handle.mark_busy();
+    }
+
+    /// Lets a client in whose session is, or will be, here. The core has to be settled.
+    fn admit(&mut self, packet: Box<Connect>) {
+        self.speak_as(&packet);
+        if let Place::Here(handle) = &self.place {
+            handle.mark_busy();
+        }
         self.deadline.disarm();
         self.phase = Phase::Open;
         match admit::identity(&self.settings, self.peer, &packet) {

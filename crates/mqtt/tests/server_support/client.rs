@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,7 +12,7 @@ use tidegate_mqtt::codec::{
     PACKET_BYTES_LARGEST, Packet, PacketIdentifier, ProtocolVersion, Publish, QualityOfService,
     Subscribe, Subscription, SubscriptionOptions, Text, TopicFilter, TopicName, UserProperties,
 };
-use tidegate_mqtt::server::{MqttServer, ServerSettings};
+use tidegate_mqtt::server::{Exchange, MqttServer, ServerSettings};
 use tidegate_runtime::connections::{Accepted, Connections};
 use tidegate_runtime::io::Io;
 use tidegate_service::Service;
@@ -28,11 +29,16 @@ pub struct TestBroker {
     pub server: Rc<MqttServer>,
 }
 
-/// Must be called on a local runtime, whose end is the broker's.
+/// Must be called on a worker's runtime, whose end is the broker's.
 pub async fn broker(settings: ServerSettings) -> TestBroker {
+    part_of_broker(settings, Arc::new(Exchange::new(1))).await
+}
+
+/// This worker's part of a broker of several cores.
+pub async fn part_of_broker(settings: ServerSettings, exchange: Arc<Exchange>) -> TestBroker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Rc::new(MqttServer::new(settings));
+    let server = Rc::new(MqttServer::new(settings, exchange));
     let connections = Connections::new();
     let (serving, group) = (Rc::clone(&server), connections.clone());
     tokio::task::spawn_local(async move {
@@ -66,9 +72,9 @@ pub struct TestClient {
 
 impl TestClient {
     /// A socket, and nothing said.
-    pub async fn open(broker: &TestBroker, version: ProtocolVersion) -> Self {
+    pub async fn open(address: SocketAddr, version: ProtocolVersion) -> Self {
         Self {
-            stream: TcpStream::connect(broker.address).await.unwrap(),
+            stream: TcpStream::connect(address).await.unwrap(),
             decoder: Decoder::client(version, PACKET_BYTES_LARGEST),
             encoder: Encoder::new(version, PACKET_BYTES_LARGEST),
             read: BytesMut::new(),
@@ -76,8 +82,8 @@ impl TestClient {
     }
 
     /// Connected with MQTT 5.0 and a new session.
-    pub async fn connect(broker: &TestBroker, id: &str) -> Self {
-        let mut client = Self::open(broker, ProtocolVersion::V5).await;
+    pub async fn connect(address: SocketAddr, id: &str) -> Self {
+        let mut client = Self::open(address, ProtocolVersion::V5).await;
         client.send(&connect(ProtocolVersion::V5, id)).await;
         assert!(matches!(
             client.receive().await,

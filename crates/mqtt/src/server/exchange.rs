@@ -1,0 +1,112 @@
+//! How the cores of one broker reach each other: a mailbox each, bounded, to which another
+//! core's messages go in batches and a client's connection goes when it is at home there.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tidegate_runtime::io::{Passage, PeerAddr};
+use tidegate_runtime::mailbox::{self, Receiver, Sender};
+use tidegate_runtime::worker;
+use tokio::sync::oneshot;
+
+use super::epoch::Epoch;
+use crate::broker::ShardMessage;
+use crate::broker::shard::{SHARDS_MAX, ShardId};
+use crate::codec::Connect;
+
+/// Batches and connections that may wait for one core. A batch grows while it cannot leave.
+pub const MAILBOX_CAPACITY: usize = 1_024;
+
+/// What the cores of one broker share. Made once for a server and kept for as long as any
+/// of its workers lives.
+pub struct Exchange {
+    pub(super) epoch: Epoch,
+    pub(super) seed: u64,
+    /// Each core's mailbox, once it is there. Locked only to look one up for the first time.
+    stations: Vec<Mutex<Option<Sender<Crossing>>>>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("cores", &self.stations.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What comes from another core.
+#[derive(Debug)]
+pub(super) enum Crossing {
+    /// What the core there says.
+    Messages {
+        from: ShardId,
+        messages: Vec<ShardMessage>,
+    },
+    /// A client that is at home here.
+    Connection(Box<Moved>),
+    /// The whole broker is going.
+    ShutDown,
+}
+
+/// A connection between two workers, its CONNECT read.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) passage: Passage,
+    pub(super) peer: PeerAddr,
+    pub(super) connect: Box<Connect>,
+    /// What came behind CONNECT.
+    pub(super) rest: Bytes,
+    /// Dropped with the connection; closed when the worker that accepted it lets it go.
+    pub(super) tie: oneshot::Sender<()>,
+}
+
+impl Exchange {
+    /// For a broker of this many cores, at most [`SHARDS_MAX`]: one for each worker that
+    /// serves it.
+    ///
+    /// # Panics
+    ///
+    /// When there are none or too many.
+    pub fn new(cores: usize) -> Self {
+        assert!(
+            (1..=usize::from(SHARDS_MAX)).contains(&cores),
+            "a broker has 1 to {SHARDS_MAX} cores"
+        );
+        let epoch = Epoch::start();
+        Self {
+            epoch,
+            seed: epoch.seed(),
+            stations: (0..cores).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    pub(super) fn cores(&self) -> u8 {
+        u8::try_from(self.stations.len()).expect("checked when it was made")
+    }
+
+    /// The core of the calling worker.
+    pub(super) fn here(&self) -> ShardId {
+        let worker = worker::current().map_or(0, |worker| worker.0);
+        ShardId((worker % self.stations.len()) as u8)
+    }
+
+    /// Opens a core's mailbox. The one that a dead worker had is closed by its end.
+    pub(super) fn open(&self, shard: ShardId) -> Receiver<Crossing> {
+        let (sender, receiver) = mailbox::channel(MAILBOX_CAPACITY);
+        *self.station(shard) = Some(sender);
+        receiver
+    }
+
+    /// The way to a core, if it is there.
+    pub(super) fn sender(&self, shard: ShardId) -> Option<Sender<Crossing>> {
+        self.station(shard).clone()
+    }
+
+    fn station(&self, shard: ShardId) -> MutexGuard<'_, Option<Sender<Crossing>>> {
+        // A sender is whole whatever happened while it was replaced.
+        self.stations[usize::from(shard.0)]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
