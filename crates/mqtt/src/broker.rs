@@ -241,6 +241,7 @@ impl Broker {
             }
             Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
+            Input::Reopen => self.shutdown = None,
         }
         self.expire(now);
         self.settle();

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
-use self::core::Core;
+use self::core::{Alive, Core};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
@@ -33,6 +33,7 @@ use crate::broker::Broker;
 pub struct MqttServer {
     settings: Rc<ServerSettings>,
     core: Rc<Core>,
+    _alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -42,20 +43,24 @@ impl MqttServer {
     ///
     /// Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let settings = Rc::new(settings);
+        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
         Self {
-            core: Core::start(exchange, Rc::clone(&settings)),
+            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
             settings,
+            _alive: alive,
         }
     }
 
-    /// A server with other settings that goes on with the sessions of this one. The new
-    /// settings are in force from the first connection that it serves.
+    /// A server with other settings that goes on with the sessions and the connections of
+    /// this one. The new settings are in force from the first connection that it accepts.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
+        let alive = Rc::new(Alive);
+        self.core.note_successor(Rc::downgrade(&alive));
         Self {
             settings: Rc::new(settings),
             core: Rc::clone(&self.core),
+            _alive: alive,
         }
     }
 
@@ -78,6 +83,9 @@ impl Service<Accepted> for MqttServer {
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
         self.core.exchange_settings(&self.settings);
+        if !accepted.handle.is_draining() {
+            self.core.reopen();
+        }
         Link::new(&self.core, accepted).serve()
     }
 }

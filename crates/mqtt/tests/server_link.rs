@@ -13,6 +13,7 @@ use tidegate_mqtt::codec::{
     ReasonCode,
 };
 use tidegate_mqtt::server::ServerSettings;
+use tidegate_runtime::connections::Connections;
 use tidegate_runtime::local::block_on;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -237,6 +238,35 @@ fn leaving_delivers_what_is_queued_and_says_why_before_the_end() {
             .await
             .unwrap();
         assert_eq!(broker.server.broker().connected_count(), 0);
+    });
+}
+
+#[test]
+fn an_update_keeps_every_connection_and_a_stop_after_it_does_not() {
+    block_on(async {
+        let broker = broker(ServerSettings::default()).await;
+        let mut client = TestClient::connect(broker.address, "stays").await;
+        let next = Connections::of_generation(2);
+        let make = async { broker.server.successor(ServerSettings::default()) };
+        let successor = next.while_made(make).await;
+        broker.connections.drain();
+        timeout(client::PATIENCE, broker.connections.idle())
+            .await
+            .unwrap();
+        assert_eq!(next.count(), 1);
+        client.send(&Packet::PingRequest).await;
+        assert_eq!(client.receive().await, Some(Packet::PingResponse));
+
+        // One that is staged and given up is no successor.
+        let aborted = Connections::of_generation(3);
+        let make = async { successor.successor(ServerSettings::default()) };
+        drop(aborted.while_made(make).await);
+        next.drain();
+        assert_eq!(
+            disconnect(client.receive().await),
+            ReasonCode::ServerShuttingDown
+        );
+        assert_eq!(client.receive().await, None);
     });
 }
 

@@ -142,7 +142,9 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
             Origin::Current => self.slot().map(ServiceSlot::service),
             Origin::Nothing => None,
         };
-        let chain = catch(order.factory.make_via_ref(current.as_deref()))
+        let connections = Connections::of_generation(order.generation.0);
+        let make = order.factory.make_via_ref(current.as_deref());
+        let chain = catch(connections.while_made(make))
             .await
             .map_err(CommandError::BuildPanicked)?
             .map_err(|error| CommandError::Build(format!("{error:#}")))?;
@@ -154,7 +156,7 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
             deployed: Deployed {
                 generation: order.generation,
                 chain: Rc::new(chain),
-                connections: Connections::of_generation(order.generation.0),
+                connections,
                 admission: order.listeners.admission(),
                 drain: order.listeners.drain(),
             },

@@ -176,6 +176,17 @@ impl Connections {
         }
     }
 
+    /// Runs `make`, which makes the chain that is to serve this group: the chain can find
+    /// the group by [`being_made`].
+    pub async fn while_made<F: Future>(&self, make: F) -> F::Output {
+        BEING_MADE.scope(self.clone(), make).await
+    }
+
+    /// Whether its connections have been asked to leave.
+    pub fn is_draining(&self) -> bool {
+        self.group.draining.get()
+    }
+
     /// How many connections there are.
     pub fn count(&self) -> usize {
         self.group.slots.borrow().len()
@@ -280,6 +291,17 @@ impl Connections {
     }
 }
 
+tokio::task_local! {
+    static BEING_MADE: Connections;
+}
+
+/// The group that the chain which the calling task makes is to serve, if it is to serve one.
+///
+/// For chains whose connections outlive a generation, or come from other workers.
+pub fn being_made() -> Option<Connections> {
+    BEING_MADE.try_with(Connections::clone).ok()
+}
+
 /// One connection's place in its group; dropping it gives the place up.
 pub struct ConnectionHandle {
     group: Rc<Group>,
@@ -299,6 +321,28 @@ impl ConnectionHandle {
     /// The deployed generation that serves this connection.
     pub fn generation(&self) -> u64 {
         self.group.generation
+    }
+
+    /// Makes this a connection of another group on the same worker, with all it has: its
+    /// task, its permit, and whether it idles. Nothing happens if that group takes no more.
+    ///
+    /// For a protocol whose connections go on under a new generation. The task that is to
+    /// be woken has to ask the handle anew.
+    pub fn move_to(&mut self, other: &Connections) {
+        if other.group.closed.get() || Rc::ptr_eq(&self.group, &other.group) {
+            return;
+        }
+        let Some(mut slot) = self.group.slots.borrow_mut().try_remove(self.key) else {
+            return;
+        };
+        let waker = slot.waker.take();
+        let key = other.group.slots.borrow_mut().insert(slot);
+        drop(waker);
+        let left = std::mem::replace(&mut self.group, Rc::clone(&other.group));
+        self.key = key;
+        if left.slots.borrow().is_empty() {
+            left.empty.notify_waiters();
+        }
     }
 
     /// Whether this connection has been asked to leave.

@@ -102,4 +102,6 @@ pub enum Input {
     /// Send every client away with this reason, no faster than
     /// [`Limits::shutdown_per_second`], and accept no more.
     Shutdown(ReasonCode),
+    /// Accept clients again; who has not been sent away stays.
+    Reopen,
 }

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use slab::Slab;
+use tidegate_runtime::connections::{self, ConnectionHandle, Connections};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::mailbox::{Receiver, Reserved};
-use tidegate_runtime::panic::contain;
 use tokio::task::{AbortHandle, spawn_local};
 
-use super::exchange::{Crossing, Exchange};
+use super::exchange::{Crossing, Exchange, Moved};
 use super::link::Link;
 use super::neighbours::{Backlog, Neighbours};
 use super::settings::ServerSettings;
@@ -36,6 +36,24 @@ struct Seat {
     waker: Option<Waker>,
 }
 
+/// Lives as long as the server of a generation; one that was staged and not deployed ends
+/// without having served.
+#[derive(Debug)]
+pub(super) struct Alive;
+
+/// A server that was made around the core, and the connections that are its.
+#[derive(Debug)]
+struct Generation {
+    group: Connections,
+    server: Weak<Alive>,
+}
+
+impl Generation {
+    fn stays(&self) -> bool {
+        !self.group.is_draining() && self.server.strong_count() > 0
+    }
+}
+
 /// The core of one worker.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -49,13 +67,19 @@ pub(super) struct Core {
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
     leaving: Cell<bool>,
+    /// What connections belong to, newest last.
+    generations: RefCell<Vec<Generation>>,
     tasks: [AbortHandle; 2],
 }
 
 impl Core {
     /// The calling worker's core, and the tasks that tell it the time and what other cores
     /// say, for as long as it lives.
-    pub(super) fn start(exchange: Arc<Exchange>, settings: Rc<ServerSettings>) -> Rc<Self> {
+    pub(super) fn start(
+        exchange: Arc<Exchange>,
+        settings: Rc<ServerSettings>,
+        server: Weak<Alive>,
+    ) -> Rc<Self> {
         let here = exchange.here();
         let receiver = exchange.open(here);
         let broker = Broker::new(
@@ -78,6 +102,10 @@ impl Core {
             deadline: Deadline::new(),
             due: Cell::new(None),
             leaving: Cell::new(false),
+            generations: RefCell::new(vec![Generation {
+                group: connections::being_made().unwrap_or_default(),
+                server,
+            }]),
             tasks: [
                 spawn_local(tick(core.clone())).abort_handle(),
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
@@ -99,6 +127,32 @@ impl Core {
             self.handle(Input::Limits(Box::new(settings.broker)));
             self.settle();
         }
+    }
+
+    /// A successor is made on the calling task; its connections are to be served as well.
+    pub(super) fn note_successor(&self, server: Weak<Alive>) {
+        if let Some(group) = connections::being_made() {
+            let mut generations = self.generations.borrow_mut();
+            generations.retain(Generation::stays);
+            generations.push(Generation { group, server });
+        }
+    }
+
+    /// What a connection does that is asked to leave: it goes on under the generation that
+    /// replaced its own, or, when there is none, the broker is going.
+    pub(super) fn follow(&self, handle: &mut ConnectionHandle) {
+        let successor = self.group();
+        match successor {
+            Some(group) => handle.move_to(&group),
+            None => self.shut_down(),
+        }
+    }
+
+    /// The newest group that stays.
+    fn group(&self) -> Option<Connections> {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        newest.map(|it| it.group.clone())
     }
 
     /// The core that has this client's session, if it is not this one.
@@ -224,15 +278,22 @@ impl Core {
         }
     }
 
-    /// Sends every client away, on all cores, paced by their limits. Doing it again changes
+    /// Sends every client of this core away, paced by its limits. Doing it again changes
     /// nothing.
     pub(super) fn shut_down(&self) {
         if self.leaving.replace(true) {
             return;
         }
-        self.neighbours.borrow_mut().tell_shut_down();
         self.handle(Input::Shutdown(ReasonCode::ServerShuttingDown));
         self.settle();
+    }
+
+    /// Takes clients again after all have been sent away.
+    pub(super) fn reopen(&self) {
+        if self.leaving.replace(false) {
+            self.handle(Input::Reopen);
+            self.settle();
+        }
     }
 
     /// QoS 0 messages that another core was too slow for.
@@ -247,16 +308,20 @@ impl Core {
                     self.handle(Input::Shard { from, message });
                 }
             }
-            Crossing::Connection(moved) => {
-                let peer = moved.peer;
-                // The connection ends with the tie that it brings, and says so by it.
-                match Link::arrive(self, *moved) {
-                    Ok(link) => drop(spawn_local(contain(peer, link.serve()))),
-                    Err(error) => tracing::debug!(%peer, %error, "a connection did not arrive"),
-                }
-            }
-            Crossing::ShutDown => self.shut_down(),
+            Crossing::Connection(moved) => self.welcome(*moved),
         }
+    }
+
+    fn welcome(self: &Rc<Self>, moved: Moved) {
+        // Where everybody leaves, the newcomer is told so like the others.
+        let newest = || Some(self.generations.borrow().last()?.group.clone());
+        let Some(group) = self.group().or_else(newest) else {
+            return;
+        };
+        group.spawn(moved.peer, None, |handle| {
+            let link = Link::arrive(self, moved, handle);
+            async move { link?.serve().await }
+        });
     }
 }
 

@@ -45,8 +45,6 @@ pub(super) enum Crossing {
     },
     /// A client that is at home here.
     Connection(Box<Moved>),
-    /// The whole broker is going.
-    ShutDown,
 }
 
 /// A connection between two workers, its CONNECT read.

@@ -86,14 +86,6 @@ impl Drop for Seat {
     }
 }
 
-/// What holds a connection's place among those that were accepted.
-enum Place {
-    /// This worker accepted it.
-    Here(ConnectionHandle),
-    /// Another worker did; cut when it lets the connection go.
-    Elsewhere(oneshot::Sender<()>),
-}
-
 /// How a connection's life on this worker ends.
 enum Ended {
     Closed,
@@ -113,7 +105,10 @@ pub(super) struct Link {
     seat: Seat,
     io: Io,
     peer: PeerAddr,
-    place: Place,
+    handle: ConnectionHandle,
+    /// To the worker that accepted the connection, if that was another; cut when it lets
+    /// the connection go.
+    tie: Option<oneshot::Sender<()>>,
     settings: Rc<ServerSettings>,
     decoder: Decoder,
     encoder: Encoder,
@@ -143,21 +138,26 @@ impl Link {
         } = accepted;
         // Until its CONNECT a connection may have to make room for another.
         handle.mark_idle();
-        let link = Self::of(core, io, peer, Place::Here(handle));
+        let link = Self::of(core, io, peer, handle);
         link.deadline.arm(link.settings.connect_timeout);
         link
     }
 
     /// A connection that another worker accepted, with its CONNECT.
-    pub(super) fn arrive(core: &Rc<Core>, moved: Moved) -> io::Result<Self> {
+    pub(super) fn arrive(
+        core: &Rc<Core>,
+        moved: Moved,
+        handle: ConnectionHandle,
+    ) -> io::Result<Self> {
         let io = moved.passage.arrive()?.with_prefix(moved.rest);
-        let mut link = Self::of(core, io, moved.peer, Place::Elsewhere(moved.tie));
+        let mut link = Self::of(core, io, moved.peer, handle);
+        link.tie = Some(moved.tie);
         link.decoder = Decoder::server_after(&moved.connect, link.settings.broker.packet_bytes);
         link.admit(moved.connect);
         Ok(link)
     }
 
-    fn of(core: &Rc<Core>, io: Io, peer: PeerAddr, place: Place) -> Self {
+    fn of(core: &Rc<Core>, io: Io, peer: PeerAddr, handle: ConnectionHandle) -> Self {
         let settings = core.settings();
         Self {
             seat: Seat {
@@ -166,7 +166,8 @@ impl Link {
             },
             io,
             peer,
-            place,
+            handle,
+            tie: None,
             decoder: Decoder::server(settings.connect_packet_bytes),
             settings,
             encoder: Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
@@ -192,14 +193,12 @@ impl Link {
             seat,
             io,
             peer,
-            place,
+            mut handle,
             ..
         } = self;
         let core = Rc::clone(&seat.core);
         drop(seat);
-        if let Place::Here(handle) = &place {
-            handle.mark_busy();
-        }
+        handle.mark_busy();
         let (tie, mut ended) = oneshot::channel();
         departure.to.send(Crossing::Connection(Box::new(Moved {
             passage: io.depart()?,
@@ -209,11 +208,10 @@ impl Link {
             tie,
         })));
         poll_fn(|cx| {
-            if let Place::Here(handle) = &place
-                && handle.poll_draining(cx).is_ready()
-                && !handle.is_evicted()
-            {
-                core.shut_down();
+            if handle.poll_draining(cx).is_ready() {
+                core.follow(&mut handle);
+                // Asks again under the group that it belongs to now.
+                let _ = handle.poll_draining(cx);
             }
             Pin::new(&mut ended).poll(cx)
         })
@@ -250,22 +248,22 @@ impl Link {
         Poll::Pending
     }
 
-    /// A site that is going sends its clients away, whoever of them hears of it first.
     /// Ready when the connection has no place any more.
     fn poll_place(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let handle = match &mut self.place {
-            Place::Here(handle) => handle,
-            Place::Elsewhere(tie) => return tie.poll_closed(cx),
-        };
-        let is_new = self.phase == Phase::New;
-        let leaves = is_new && handle.poll_leaving(cx).is_ready();
-        if handle.poll_draining(cx).is_ready() && !handle.is_evicted() {
-            self.seat.core.shut_down();
-            if is_new {
+        if let Some(tie) = &mut self.tie
+            && tie.poll_closed(cx).is_ready()
+        {
+            return Poll::Ready(());
+        }
+        if self.handle.poll_leaving(cx).is_ready() && self.phase == Phase::New {
+            self.finish();
+        }
+        if self.handle.poll_draining(cx).is_ready() && !self.handle.is_evicted() {
+            self.seat.core.follow(&mut self.handle);
+            // Asks again under the group that it belongs to now.
+            if self.handle.poll_draining(cx).is_ready() && self.phase == Phase::New {
                 self.finish();
             }
-        } else if leaves {
-            self.finish();
         }
         Poll::Pending
     }
@@ -373,9 +371,7 @@ impl Link {
     /// Lets a client in whose session is, or will be, here. The core has to be settled.
     fn admit(&mut self, packet: Box<Connect>) {
         self.speak_as(&packet);
-        if let Place::Here(handle) = &self.place {
-            handle.mark_busy();
-        }
+        self.handle.mark_busy();
         self.deadline.disarm();
         self.phase = Phase::Open;
         match admit::identity(&self.settings, self.peer, &packet) {

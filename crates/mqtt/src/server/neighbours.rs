@@ -95,18 +95,6 @@ impl Neighbours {
             .reserve()
             .ok()
     }
-
-    /// Tells all other cores that the broker is going. One whose mailbox is full hears of
-    /// it from its own connections, or ends with them.
-    pub(super) fn tell_shut_down(&mut self) {
-        for shard in (0..self.exchange.cores()).map(ShardId) {
-            if shard != self.here
-                && let Some(reserved) = self.reserve(shard)
-            {
-                reserved.send(Crossing::ShutDown);
-            }
-        }
-    }
 }
 
 /// The way to a core, looked up anew when there is none yet or its worker was replaced.

@@ -38,8 +38,9 @@ pub async fn broker(settings: ServerSettings) -> TestBroker {
 pub async fn part_of_broker(settings: ServerSettings, exchange: Arc<Exchange>) -> TestBroker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Rc::new(MqttServer::new(settings, exchange));
     let connections = Connections::new();
+    let server = connections.while_made(async { Rc::new(MqttServer::new(settings, exchange)) });
+    let server = server.await;
     let (serving, group) = (Rc::clone(&server), connections.clone());
     tokio::task::spawn_local(async move {
         loop {

@@ -144,3 +144,52 @@ fn a_connections_place_is_small() {
     assert!(size_of::<Slot>() <= 80, "{}", size_of::<Slot>());
     assert_eq!(size_of::<ConnectionHandle>(), 16);
 }
+
+#[test]
+fn who_moves_to_another_group_leaves_with_that_one() {
+    local::block_on(async {
+        let (old, new) = (Connections::new(), Connections::new());
+        let mut handle = old.register(PeerAddr::Unix).unwrap();
+        old.drain();
+        assert!(handle.is_draining());
+        handle.move_to(&new);
+        old.idle().await;
+        assert!(!handle.is_draining());
+        assert_eq!((old.count(), new.count()), (0, 1));
+        new.drain();
+        handle.draining().await;
+        drop(handle);
+        new.idle().await;
+    });
+}
+
+#[test]
+fn a_task_that_moved_is_aborted_with_its_new_group() {
+    local::block_on(async {
+        let (old, new) = (Connections::new(), Connections::new());
+        let to = new.clone();
+        old.spawn(PeerAddr::Unix, None, |mut handle| async move {
+            tokio::task::yield_now().await;
+            handle.move_to(&to);
+            pending::<()>().await;
+            drop(handle);
+            Ok::<(), Infallible>(())
+        });
+        old.idle().await;
+        old.abort_all();
+        assert_eq!(new.count(), 1);
+        new.abort_all();
+        new.idle().await;
+    });
+}
+
+#[test]
+fn a_chain_being_made_finds_the_group_it_is_to_serve() {
+    local::block_on(async {
+        let group = Connections::of_generation(7);
+        assert!(being_made().is_none());
+        let found = group.while_made(async { being_made() }).await.unwrap();
+        let handle = found.register(PeerAddr::Unix).unwrap();
+        assert_eq!((group.count(), handle.generation()), (1, 7));
+    });
+}
