@@ -14,6 +14,7 @@ use crate::context::Values;
 use crate::deferred::{DEFERRED_MAX, DeferError, Deferred};
 use crate::error::{AddError, BoxError, Failure, LifecycleError, ServiceError};
 use crate::machine::{Action, Input, Machine, Rules, UnitId};
+use crate::pools::Pools;
 use crate::report::{ErrorLog, ExitReport, Timeline, Unstopped};
 use crate::service::{ErrorHandler, Parts, Service};
 use crate::state::{Cause, Event, EventKind, Phase, State, Status};
@@ -34,6 +35,7 @@ pub(crate) struct Hub {
     pub(crate) setup: Setup,
     shared: Mutex<Shared>,
     values: Mutex<Values>,
+    pub(crate) pools: Mutex<Pools>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
     pub(crate) events: broadcast::Sender<Event>,
@@ -88,6 +90,7 @@ impl Hub {
                 timeline: Timeline::default(),
             }),
             values: Mutex::new(values),
+            pools: Mutex::new(Pools::new()),
             wake: Notify::new(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             outcome: watch::Sender::new(None),

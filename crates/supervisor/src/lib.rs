@@ -34,6 +34,11 @@
 //! | `WithCleanup`, `HasCleanup`, `AddCleanup`, `AddCleanupError`, `Cleanup` | [`Context::cleanup`] | bounded; what is not done by the deadline is named; too late is an error, not a panic |
 //! | `Group` | [`services::group`] | lives until its last member ends |
 //! | `HTTP` | [`services::server_service`] | any accept loop; bound before it is ready; draining and aborting apart |
+//! | `Cmd` | [`command`] | the whole process group; ends as soon as the program does; ended by our signal is ended well |
+//! | `Broker` | [`services::broker_service`] | typed; bounded for each subscriber |
+//! | `WorkerPool` | [`services::worker_pool`], [`queue`] | errors kept are bounded; what is queued at the stop is finished or discarded, as asked |
+//! | `HandlerWorkerPool` | [`services::observed_pool`] | the observer sees errors and panics, not success |
+//! | `WithWorkerPool`, `SetWorkerPool`, `WithHandlerWorkerPool`, `SetHandlerWorkerPool`, `AddToWorkerPool` | [`OrchestratorHandle::add_pool`], [`Context::pool`] | a key given twice is an error |
 //! | `Daemon` | [`services::daemon`], [`Restart`] | the interval holds for the first restart too; panics and foreign time-outs restart; errors kept are bounded |
 //! | `Wait` | [`services::wait_all`] | no panic is lost |
 //! | `ProcessIterator` | [`services::process_stream`] | |
@@ -42,6 +47,7 @@
 //! strategies, liveness, drain and abort apart, stop budgets, events, status, named culprits.
 #![forbid(unsafe_code)]
 
+pub mod command;
 mod context;
 mod deferred;
 mod driver;
@@ -51,10 +57,13 @@ mod hub;
 mod machine;
 mod orchestrator;
 mod policy;
+mod pools;
+pub mod queue;
 mod report;
 mod service;
 pub mod services;
 mod state;
+pub mod systemd;
 
 pub use context::Context;
 pub use deferred::{CleanupHandle, DEFERRED_MAX, DeferError};
@@ -65,6 +74,7 @@ pub use handle::ServiceHandle;
 pub use hub::EVENTS_KEPT;
 pub use orchestrator::{Addition, Builder, ERRORS_MAX, Orchestrator, OrchestratorHandle};
 pub use policy::{Backoff, Budget, Exhausted, Intensity, OnExit, Restart, StopPolicy, Strategy};
+pub use pools::UnknownPool;
 pub use report::{ExitReport, Timeline, Unstopped};
 pub use service::{Check, Ending, Exit, Liveness, Readiness, Service, check};
 pub use state::{Cause, Event, EventKind, Phase, State, Status};

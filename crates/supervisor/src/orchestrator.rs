@@ -280,7 +280,7 @@ impl fmt::Debug for Orchestrator {
 /// An orchestrator from anywhere. Clones are the same.
 #[derive(Clone)]
 pub struct OrchestratorHandle {
-    hub: Arc<Hub>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl OrchestratorHandle {

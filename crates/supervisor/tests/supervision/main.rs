@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cleanup;
+mod commands;
 mod dependencies;
 mod lifecycle;
 mod orchestrator;
+mod pools;
 mod restart;
 mod rig;
 mod scale;
