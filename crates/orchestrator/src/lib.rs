@@ -29,7 +29,7 @@ pub use container::{ServiceDeploymentContainer, ServiceSlot};
 pub use control::{
     Applied, ApplyError, Change, DEFAULT_COMMAND_TIMEOUT, RESPAWN_PAUSE_FIRST,
     RESPAWN_PAUSE_LONGEST, RuntimeConfig, SHUTDOWN_GRACE, ShutdownReport, WorkerJoin,
-    WorkerManager,
+    WorkerLives, WorkerManager,
 };
 pub use control::{ConnectionCount, SiteStatus, Status, WorkerStatus};
 pub use deployed::HURRY_GRACE;

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use self::stop::Stage;
 pub(crate) use self::unit::{Gate, Hooks, Progress, Unit, UnitSpec};
-use crate::policy::{Budget, OnExit, Strategy};
+use crate::policy::{Budget, OnExit, StopPolicy, Strategy};
 use crate::state::{Cause, Phase, State};
 
 /// A unit's number; later ones are larger.
@@ -59,6 +59,8 @@ pub(crate) enum Input {
     CloseUnit(UnitId, Cause),
     Restart(UnitId),
     Reload(UnitId),
+    /// Other limits for this unit's stop, and for that of all.
+    Limits(UnitId, StopPolicy, Budget),
     Ready(UnitId),
     Heartbeat(UnitId),
     RunReturned(UnitId, Outcome),
@@ -146,6 +148,12 @@ impl Machine {
             Input::CloseUnit(unit, cause) => self.close_unit_for(unit, cause, now),
             Input::Restart(unit) => self.restart_by_hand(unit, now),
             Input::Reload(unit) => self.reload(unit),
+            Input::Limits(unit, stop, budget) => {
+                self.rules.budget = budget;
+                if let Some(unit) = self.units.get_mut(&unit) {
+                    unit.spec.stop = stop;
+                }
+            }
             Input::Ready(unit) => self.became_ready(unit, now),
             Input::Heartbeat(unit) => self.heard(unit, now),
             Input::RunReturned(unit, outcome) => self.run_returned(unit, outcome, now),

@@ -341,6 +341,23 @@ impl OrchestratorHandle {
         Ok(())
     }
 
+    /// Gives a service other limits for its stop, and the stop of all another budget; what is
+    /// being stopped already keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name.
+    pub fn set_limits(
+        &self,
+        name: &str,
+        stop: StopPolicy,
+        budget: Budget,
+    ) -> Result<(), LifecycleError> {
+        let unit = self.hub.by_name(name).ok_or(LifecycleError::Unknown)?;
+        self.hub.input(Input::Limits(unit, stop, budget));
+        Ok(())
+    }
+
     /// Has every service that can take up new settings do so.
     pub fn reload(&self) {
         for status in self.list() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Backoff, Exhausted, Intensity, OnExit, Restart, StopPolicy, Strategy};
+use crate::policy::{Backoff, Exhausted, Intensity, Restart, Strategy};
 
 fn spec(name: &str) -> UnitSpec {
     UnitSpec {
