@@ -138,6 +138,14 @@ impl ServiceHandle {
         *slot.unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(handler));
     }
 
+    /// Whether it has ended after having been ready at least once.
+    pub fn was_ready(&self) -> bool {
+        let report = self.slot.report.borrow();
+        report
+            .as_ref()
+            .is_some_and(|it| it.timeline.ready.is_some())
+    }
+
     /// Waits until it is ready. Cancellation safe.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::context::Values;
 use crate::deferred::{DEFERRED_MAX, DeferError, Deferred};
 use crate::error::{AddError, BoxError, Failure, LifecycleError, ServiceError};
 use crate::machine::{Action, Input, Machine, Rules, UnitId};
+use crate::policy::Budget;
 use crate::pools::Pools;
 use crate::report::{ErrorLog, ExitReport, Timeline, Unstopped};
 use crate::service::{ErrorHandler, Parts, Service};
@@ -253,6 +254,14 @@ impl Hub {
                 })
             })
             .collect()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.shared().machine.is_closing()
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        self.shared().machine.budget()
     }
 
     pub(crate) fn note(&self, unit: UnitId, note: Arc<str>) {

@@ -215,6 +215,10 @@ impl Machine {
         self.cause.as_ref()
     }
 
+    pub(crate) const fn budget(&self) -> Budget {
+        self.rules.budget
+    }
+
     pub(crate) fn is_started(&self) -> bool {
         self.stage != Stage::Pending
     }

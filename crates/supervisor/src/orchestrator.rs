@@ -358,6 +358,16 @@ impl OrchestratorHandle {
         Ok(())
     }
 
+    /// Whether a stop has begun.
+    pub fn is_closing(&self) -> bool {
+        self.hub.is_closing()
+    }
+
+    /// The bounds of a stop that are in force.
+    pub fn budget(&self) -> Budget {
+        self.hub.budget()
+    }
+
     /// Has every service that can take up new settings do so.
     pub fn reload(&self) {
         for status in self.list() {

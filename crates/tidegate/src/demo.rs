@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use thiserror::Error;
 use tidegate_http::server::{HttpServerFactory, ServerSettings};
 use tidegate_http::{Body, Exchange, Fault, Response};
 use tidegate_orchestrator::{Change, SiteName};
@@ -19,7 +18,8 @@ use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::{ArcAsyncMakeService, MakeService, Service};
 
 use crate::assemble::{SiteChain, SiteChange};
-use crate::deployer::{Deployer, UpdateError};
+use crate::cli::LogFormat;
+use crate::process::Plan;
 use crate::settings::{self, Colour};
 
 /// The port tried first; the kernel picks another if it is taken.
@@ -34,37 +34,36 @@ pub struct Demo {
     directory: PathBuf,
 }
 
-/// Why there is no demo.
-#[derive(Debug, Error)]
-pub enum DemoError {
-    /// No place for the origin's socket, or no port.
-    #[error("no place for the demo: {0}")]
-    Io(#[from] io::Error),
-    /// Its settings are wrong: a defect of ours.
-    #[error("the demo's settings are wrong:\n{0}")]
-    Settings(String),
-    /// It could not be deployed.
-    #[error(transparent)]
-    Deploy(#[from] UpdateError),
-}
-
 impl Demo {
-    /// Starts the gateway and its origin.
+    /// Finds the demo a place.
     ///
     /// # Errors
     ///
-    /// No port, no directory for temporary files, or a defect.
-    pub async fn start() -> Result<(Self, Deployer), DemoError> {
-        let demo = Self {
+    /// No port, or no directory for temporary files.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
             address: free_address()?,
             directory: own_directory()?,
-        };
-        let socket = demo.directory.join("origin.sock");
-        let text = settings_text(demo.address, &socket);
+        })
+    }
+
+    /// The gateway and its origin.
+    ///
+    /// # Errors
+    ///
+    /// Its settings are wrong: a defect of ours.
+    pub fn into_plan(self, log_format: LogFormat) -> Result<Plan, String> {
+        let socket = self.directory.join("origin.sock");
+        let text = settings_text(self.address, &socket);
         let settings = settings::parse(&text, "demo", Path::new(""))
-            .map_err(|report| DemoError::Settings(report.render(Colour::Plain)))?;
-        let deployer = Deployer::start(settings, vec![origin(&socket)]).await?;
-        Ok((demo, deployer))
+            .map_err(|report| report.render(Colour::Plain))?;
+        Ok(Plan {
+            settings,
+            extra: vec![origin(&socket)],
+            config: None,
+            demo: Some(self),
+            log_format,
+        })
     }
 
     /// Tells what to try.
