@@ -22,8 +22,9 @@ use crate::cli::LogFormat;
 use crate::process::Plan;
 use crate::settings::{self, Colour};
 
-/// The port tried first; the kernel picks another if it is taken.
+/// The ports tried first; the kernel picks others if they are taken.
 const PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 9901;
 
 /// How many names for the directory are tried.
 const DIRECTORY_NAMES_MAX: u32 = 16;
@@ -31,6 +32,7 @@ const DIRECTORY_NAMES_MAX: u32 = 16;
 /// The running demo; dropping it removes its socket's directory.
 pub struct Demo {
     address: SocketAddr,
+    admin: SocketAddr,
     directory: PathBuf,
 }
 
@@ -42,7 +44,8 @@ impl Demo {
     /// No port, or no directory for temporary files.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
-            address: free_address()?,
+            address: free_address(PORT)?,
+            admin: free_address(ADMIN_PORT)?,
             directory: own_directory()?,
         })
     }
@@ -54,7 +57,7 @@ impl Demo {
     /// Its settings are wrong: a defect of ours.
     pub fn into_plan(self, log_format: LogFormat) -> Result<Plan, String> {
         let socket = self.directory.join("origin.sock");
-        let text = settings_text(self.address, &socket);
+        let text = settings_text(self.address, self.admin, &socket);
         let settings = settings::parse(&text, "demo", Path::new(""))
             .map_err(|report| report.render(Colour::Plain))?;
         Ok(Plan {
@@ -73,6 +76,7 @@ impl Demo {
     )]
     pub fn introduce(&self) {
         let url = format!("http://{}", self.address);
+        let admin = self.admin;
         println!(
             "\nA gateway listens on {url}, in front of an origin that shows what it is sent.\n\
              Try:\n\
@@ -81,6 +85,9 @@ impl Demo {
              \n  curl -i {url}/old/page          # sent elsewhere\
              \n  curl --http2-prior-knowledge {url}/   # the same over HTTP/2\
              \n\
+             \nAsk it how it is:\
+             \n  tidegate status --admin {admin}\
+             \n  curl http://{admin}/metrics\n\
              \nWith a file of your own:  tidegate run --config FILE   (examples/ has some)\
              \nStop it with Ctrl-C.\n"
         );
@@ -110,16 +117,19 @@ fn own_directory() -> io::Result<PathBuf> {
     Err(taken)
 }
 
-fn free_address() -> io::Result<SocketAddr> {
-    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT));
+fn free_address(port: u16) -> io::Result<SocketAddr> {
+    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     usual
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?
         .local_addr()
 }
 
-fn settings_text(address: SocketAddr, socket: &Path) -> String {
+fn settings_text(address: SocketAddr, admin: SocketAddr, socket: &Path) -> String {
     format!(
         r#"
+[admin]
+listen = "{admin}"
+
 [servers.demo]
 protocol = "http"
 listen = ["{address}"]

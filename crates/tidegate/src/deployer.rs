@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 use tidegate_gateway::access_log::CloseError;
+use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
 use tidegate_orchestrator::{
     ApplyError, Change, Generation, ShutdownReport, SiteName, Status, WorkerManager,
@@ -142,7 +143,10 @@ impl Deployer {
     /// Nothing has changed then. Dropping the future has the same effect, unless
     /// the new sites are being deployed already.
     pub async fn update(&mut self, settings: Settings) -> Result<Updated, UpdateError> {
-        self.replace(settings, Vec::new()).await
+        let updated = self.replace(settings, Vec::new()).await;
+        // Refused or not, chains were made, and cells for them.
+        self.assembler.forget_figures_of_others(&self.settings);
+        updated
     }
 
     async fn replace(
@@ -232,6 +236,11 @@ impl Deployer {
         if let Some(log) = self.assembler.current_access_log() {
             log.reopen();
         }
+    }
+
+    /// What all requests are counted with.
+    pub const fn meters(&self) -> &Meters {
+        self.assembler.meters()
     }
 
     /// Lines of the access log: written, and dropped.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tidegate_supervisor::systemd::Notice;
-use tidegate_supervisor::{Cause, ExitReport};
+use tidegate_supervisor::{Cause, EventKind, ExitReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
@@ -127,12 +127,21 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
     let deployment = all.service(DEPLOYMENT);
     let mut haste = Haste::None;
     let mut stopping = None;
+    let mut events = all.events();
     let ended = all.wait();
     tokio::pin!(ended);
     let report = loop {
         let asked = tokio::select! {
             report = &mut ended => break report,
             asked = signals.next() => asked,
+            event = events.recv() => {
+                // Whoever asked for the stop, systemd is told.
+                if event.is_ok_and(|it| matches!(it.kind, EventKind::Unready(_))) {
+                    process.notify(&Notice::Stopping);
+                    process.notify(&Notice::ExtendTimeout(all.budget().total));
+                }
+                continue;
+            }
         };
         match asked {
             Asked::ReopenLog => process.control().reopen_log(),
@@ -148,8 +157,6 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
             Asked::Stop(signal) if stopping.is_none() => {
                 tracing::info!(signal, "stopping: no new connections, draining");
                 stopping = Some(signal);
-                process.notify(&Notice::Stopping);
-                process.notify(&Notice::ExtendTimeout(all.budget().total));
                 all.close(signal);
             }
             Asked::Stop(signal) => {

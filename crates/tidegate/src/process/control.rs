@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_gateway::meter::Meters;
 use tidegate_orchestrator::Status;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -63,6 +64,8 @@ pub struct Report {
     pub log_lines: Option<(u64, u64)>,
     /// How reloads ended: well, and not.
     pub reloads: (u64, u64),
+    /// What requests are counted with.
+    pub meters: Meters,
 }
 
 /// Nobody answered.

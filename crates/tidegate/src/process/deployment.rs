@@ -115,6 +115,7 @@ impl Serving {
             settings: self.deployer.settings().clone(),
             log_lines: self.deployer.log_lines(),
             reloads: self.reloads,
+            meters: self.deployer.meters().clone(),
         }
     }
 
