@@ -13,12 +13,26 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub use self::lines::LINE_BYTES_MAX;
 use self::lines::follow;
 use crate::context::Context;
 use crate::policy::StopPolicy;
 use crate::service::Service;
+
+/// How long what a program wrote is read after its end, if its pipes do not close with it.
+const LAST_WORDS_LIMIT: Duration = Duration::from_millis(500);
+
+/// What systemd says to us alone. A program that believed it would speak in our name.
+const OURS_ALONE: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
 
 /// A program and what it is started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +41,7 @@ pub struct CommandSpec {
     pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Variables added to ours.
+    /// Variables added to ours, those apart that systemd means for us alone.
     pub environment: BTreeMap<OsString, OsString>,
     /// Where it runs; here unless said otherwise.
     pub directory: Option<PathBuf>,
@@ -113,35 +127,45 @@ async fn run(
     let group = Group::of(&child);
     let output = child.stdout.take();
     let errors = child.stderr.take();
-    let following = async {
-        tokio::join!(
-            follow(output, Output::Out, lines),
-            follow(errors, Output::Error, lines)
-        )
-    };
-    tokio::pin!(following);
+    let over = CancellationToken::new();
     let ending = async {
-        tokio::select! {
+        let ended = tokio::select! {
             status = child.wait() => (status, Asked::No),
             () = context.drain().cancelled() => {
                 (stop(&mut child, &group, policy, context).await, Asked::Yes)
             }
+        };
+        // What it started does not outlive it.
+        group.signal(Signal::KILL);
+        over.cancel();
+        ended
+    };
+    let following = async {
+        let heard = async {
+            tokio::join!(
+                follow(output, Output::Out, lines),
+                follow(errors, Output::Error, lines)
+            )
+        };
+        tokio::select! {
+            _ = heard => {}
+            () = last_words(&over) => {}
         }
     };
-    tokio::pin!(ending);
-    let (status, asked) = tokio::select! {
-        ended = &mut ending => ended,
-        // Its streams may end before it does.
-        _ = &mut following => ending.await,
-    };
-    // What its own children still write is nobody's any more.
-    group.signal(Signal::KILL);
+    let ((status, asked), ()) = tokio::join!(ending, following);
     let status = status.map_err(CommandError::Wait)?;
     match asked {
         Asked::Yes => Ok(()),
         Asked::No if status.success() => Ok(()),
         Asked::No => Err(CommandError::Ended(status)),
     }
+}
+
+/// Until the program has ended and what it wrote last can be read: it is in the pipes still.
+/// They need not close then, for a descendant may have left the group and hold them open.
+async fn last_words(over: &CancellationToken) {
+    over.cancelled().await;
+    tokio::time::sleep(LAST_WORDS_LIMIT).await;
 }
 
 /// Whether the end was asked for.
@@ -152,7 +176,17 @@ enum Asked {
 }
 
 fn start(spec: &CommandSpec) -> Result<Child, CommandError> {
+    prepare(spec).spawn().map_err(|source| CommandError::Start {
+        program: spec.program.clone(),
+        source,
+    })
+}
+
+fn prepare(spec: &CommandSpec) -> Command {
     let mut command = Command::new(&spec.program);
+    for name in OURS_ALONE {
+        command.env_remove(name);
+    }
     command
         .args(&spec.arguments)
         .envs(&spec.environment)
@@ -164,10 +198,7 @@ fn start(spec: &CommandSpec) -> Result<Child, CommandError> {
     if let Some(directory) = &spec.directory {
         command.current_dir(directory);
     }
-    command.spawn().map_err(|source| CommandError::Start {
-        program: spec.program.clone(),
-        source,
-    })
+    command
 }
 
 async fn stop(
@@ -186,6 +217,10 @@ async fn stop(
         if let Some(ended) = ended {
             return ended;
         }
+        tracing::warn!(
+            service = context.path(),
+            "did not stop when asked and is killed"
+        );
     }
     group.signal(Signal::KILL);
     child.wait().await
@@ -211,5 +246,29 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_program_does_not_speak_to_systemd_in_our_name() {
+        let mut spec = CommandSpec::default();
+        spec.environment.insert("LISTEN_FDS".into(), "1".into());
+        let command = prepare(&spec);
+        let value = |wanted: &str| {
+            let mut all = command.as_std().get_envs();
+            all.find(|(name, _)| *name == wanted).unwrap().1
+        };
+        assert_eq!(value("NOTIFY_SOCKET"), None);
+        assert_eq!(value("WATCHDOG_PID"), None);
+        // What the settings say has been thought of.
+        assert_eq!(value("LISTEN_FDS"), Some(OsStr::new("1")));
     }
 }

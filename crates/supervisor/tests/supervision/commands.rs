@@ -133,3 +133,37 @@ fn a_program_that_fails_says_how() {
         assert!(told.contains("/no/such/program"), "{told}");
     });
 }
+
+#[test]
+fn the_last_words_of_a_program_are_heard() {
+    run(async {
+        // More than a pipe takes in one go, and the end of it just before the program's own.
+        let script = "i=0; while [ $i -lt 3000 ]; do echo \"line $i\"; i=$((i + 1)); done; \
+                      echo why >&2; printf 'the end'; exit 3";
+        for _ in 0..20 {
+            let diary = Diary::default();
+            let handle = shell(script, seconds(10), &diary);
+            handle.wait().await.unwrap();
+            assert_eq!(diary.count("line 2999"), 1);
+            assert_eq!(diary.count("why"), 1);
+            assert_eq!(diary.count("the end"), 1);
+        }
+    });
+}
+
+#[test]
+fn a_descendant_that_left_the_group_holds_nothing_up() {
+    run(async {
+        let diary = Diary::default();
+        // It has the pipes, and no signal to the group reaches it.
+        let script = "setsid sh -c 'echo $$; exec sleep 60' & sleep 0.2; exit 0";
+        let begun = Instant::now();
+        let handle = shell(script, seconds(10), &diary);
+        assert!(handle.wait().await.unwrap().is_clean());
+        let took = begun.elapsed();
+        let entries = diary.entries();
+        let gone = std::process::Command::new("kill").args(&entries).status();
+        assert!(gone.unwrap().success(), "{entries:?}");
+        assert!(took < seconds(10), "{took:?}");
+    });
+}
