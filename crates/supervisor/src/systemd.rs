@@ -155,10 +155,14 @@ pub fn passed_sockets(variable: impl Fn(&str) -> Option<OsString>, pid: u32) -> 
         .clamp(0, DESCRIPTORS_MAX);
     let names = variable("LISTEN_FDNAMES");
     let names = names.as_deref().and_then(|it| it.to_str()).unwrap_or("");
-    let mut names = names.split(':').filter(|name| !name.is_empty());
+    // An empty name is one all the same: those behind it must not move up to other sockets.
+    let mut names = names.split(':');
     (0..count)
         .map(|index| PassedSocket {
-            name: names.next().unwrap_or("unknown").to_owned(),
+            name: match names.next() {
+                None | Some("") => "unknown".to_owned(),
+                Some(name) => name.to_owned(),
+            },
             descriptor: FIRST_DESCRIPTOR + index,
         })
         .collect()
@@ -184,6 +188,8 @@ mod tests {
         let name = format!("tidegate-notify-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(name.as_bytes()).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
+        let limit = Some(Duration::from_secs(10));
+        manager.set_read_timeout(limit).unwrap();
         let path = OsString::from(format!("@{name}"));
         let notifier = Notifier::new(|it| (it == "NOTIFY_SOCKET").then(|| path.clone())).unwrap();
         for notice in [
@@ -209,6 +215,20 @@ mod tests {
             "STATUS=two lines\nMAINPID=7\nREADY=1\nRELOADING=1\nMONOTONIC_USEC=12\nREADY=1\n\
              WATCHDOG=1\nEXTEND_TIMEOUT_USEC=5000000\nSTOPPING=1\n"
         );
+    }
+
+    #[test]
+    fn a_socket_with_a_path_is_found_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let limit = Some(Duration::from_secs(10));
+        manager.set_read_timeout(limit).unwrap();
+        let notifier = Notifier::new(|it| (it == "NOTIFY_SOCKET").then(|| path.clone().into()));
+        notifier.unwrap().tell(&Notice::Ready);
+        let mut buffer = [0; 64];
+        let count = manager.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"READY=1\n");
     }
 
     #[test]
@@ -247,6 +267,14 @@ mod tests {
             .collect();
         assert_eq!(told, [("web", 3), ("admin", 4), ("unknown", 5)]);
         assert!(passed_sockets(&set, 8).is_empty());
+        let nameless = variables(&[
+            ("LISTEN_PID", "7"),
+            ("LISTEN_FDS", "3"),
+            ("LISTEN_FDNAMES", "web::admin"),
+        ]);
+        let sockets = passed_sockets(nameless, 7);
+        let names: Vec<_> = sockets.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["web", "unknown", "admin"]);
         let absurd = variables(&[("LISTEN_PID", "7"), ("LISTEN_FDS", "-2")]);
         assert!(passed_sockets(absurd, 7).is_empty());
     }
