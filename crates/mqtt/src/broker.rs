@@ -1,0 +1,272 @@
+//! The broker core: sessions, subscriptions and messages of one worker, with no
+//! socket, clock, thread or runtime.
+//!
+//! Its verbs: [`handle`](Broker::handle) takes what happened and the time;
+//! [`poll_output`](Broker::poll_output) gives what is to be done;
+//! [`next_packet`](Broker::next_packet) gives what one connection is to be
+//! sent, as fast as its socket takes it; [`next_deadline`](Broker::next_deadline)
+//! says when to come back with [`Input::Tick`].
+//!
+//! A broker of several workers has one core each. A client's session is on the
+//! core that [`shard::shard_of`] names, and cores pass each other
+//! [`ShardMessage`]s. The path of a message: `publish` → `route` → `deliver`
+//! into the outbox of each session → `drain` out of it.
+
+pub mod access;
+mod acknowledge;
+mod aliases;
+pub mod auth;
+mod connect;
+pub mod counters;
+mod crossing;
+mod deliver;
+mod detach;
+mod drain;
+pub mod durable;
+mod expire;
+mod grant;
+mod held;
+mod inbox;
+mod input;
+pub mod inspect;
+pub mod limits;
+mod link;
+mod message;
+mod outbox;
+mod output;
+mod packet;
+mod publish;
+pub mod rate;
+mod reauthenticate;
+mod remote;
+mod replay;
+mod reply;
+mod restore;
+pub mod retained;
+mod route;
+mod rules;
+mod session;
+mod settle;
+pub mod shard;
+mod shared;
+mod shutdown;
+mod subscribe;
+mod subscriptions;
+pub mod system;
+pub mod time;
+mod timers;
+pub mod topics;
+mod will;
+
+use std::{collections::VecDeque, rc::Rc};
+
+use self::{
+    access::{AccessRules, AllowAll},
+    auth::{Authenticator, NoMethods},
+    connect::Slot,
+    counters::Counters,
+    crossing::Crossing,
+    durable::{Durability, Journal},
+    expire::TimerKey,
+    limits::Limits,
+    rate::Bucket,
+    retained::{RetainedStore, StampClock},
+    route::Source,
+    session::{SessionKey, Sessions},
+    shard::ShardId,
+    shutdown::Shutdown,
+    subscriptions::Subscriptions,
+    time::Moment,
+    timers::Timers,
+};
+pub use self::{
+    crossing::{
+        Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
+    },
+    drain::{Outgoing, PublishOut},
+    input::{ConnectOrigin, Input, StoreState},
+    link::ConnectionId,
+    message::{Message, MessageParts},
+    outbox::Position,
+    output::Output,
+    restore::Restored,
+    subscriptions::InterestChange,
+};
+
+/// What a core is made with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Which core it is.
+    pub shard: ShardId,
+    /// How many there are, at most [`shard::SHARDS_MAX`].
+    pub shards: u8,
+    /// Whether it writes records.
+    pub durability: Durability,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Who may publish and subscribe to what.
+    pub access: Rc<dyn AccessRules>,
+    /// Methods of enhanced authentication.
+    pub authenticator: Rc<dyn Authenticator>,
+    /// Makes assigned client ids unguessable and unlike those of other runs.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shard: ShardId(0),
+            shards: 1,
+            durability: Durability::None,
+            limits: Limits::default(),
+            access: Rc::new(AllowAll),
+            authenticator: Rc::new(NoMethods),
+            seed: 0,
+        }
+    }
+}
+
+/// The core.
+#[derive(Debug)]
+pub struct Broker {
+    /// When the last input came.
+    now: Moment,
+    limits: Limits,
+    access: Rc<dyn AccessRules>,
+    authenticator: Rc<dyn Authenticator>,
+    sessions: Sessions,
+    connections: Vec<Slot>,
+    /// Connections that are not free.
+    open: usize,
+    connected: usize,
+    subscriptions: Subscriptions,
+    retained: RetainedStore<Rc<Message>>,
+    stamps: StampClock,
+    journal: Journal,
+    crossing: Crossing,
+    store: StoreState,
+    timers: Timers<TimerKey>,
+    upkeep_armed: Option<Moment>,
+    outputs: VecDeque<Output>,
+    /// Sessions with replies that wait for the store or another core.
+    holding: Vec<SessionKey>,
+    /// Sessions whose subscriptions the new access rules have yet to be asked about.
+    unchecked: Vec<SessionKey>,
+    connect_rate: Bucket,
+    shutdown: Option<Shutdown>,
+    counters: Counters,
+    seed: u64,
+    assigned: u64,
+}
+
+impl Broker {
+    /// A core without any state.
+    pub fn new(now: Moment, settings: Settings) -> Self {
+        let limits = settings.limits;
+        let mut broker = Self {
+            now,
+            access: settings.access,
+            authenticator: settings.authenticator,
+            sessions: Sessions::default(),
+            connections: Vec::new(),
+            open: 0,
+            connected: 0,
+            subscriptions: Subscriptions::new(settings.shards.saturating_sub(1)),
+            retained: RetainedStore::new(limits.retained),
+            stamps: StampClock::default(),
+            journal: Journal::new(settings.durability),
+            crossing: Crossing::new(settings.shard, settings.shards),
+            store: StoreState::Open,
+            timers: Timers::default(),
+            upkeep_armed: None,
+            outputs: VecDeque::new(),
+            holding: Vec::new(),
+            unchecked: Vec::new(),
+            connect_rate: Bucket::new(limits.connect_rate, now),
+            shutdown: None,
+            counters: Counters::default(),
+            seed: settings.seed,
+            assigned: 0,
+            limits,
+        };
+        broker.arm_upkeep(now);
+        broker
+    }
+
+    /// Takes in what happened. `now` never goes back.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        self.now = now;
+        match input {
+            Input::Connect {
+                connection,
+                packet,
+                origin,
+            } => self.connect(now, connection, &packet, origin),
+            Input::Packet { connection, packet } => self.packet(now, connection, packet),
+            Input::Malformed { connection, reason } => self.broken(now, connection, reason),
+            Input::Closed { connection } => self.closed(now, connection),
+            Input::Tick => {}
+            Input::Committed(token) => self.committed(token),
+            Input::CommitFailed(token) => self.commit_failed(token),
+            Input::Store(state) => self.store = state,
+            Input::Shard { from, message } => self.crossed(now, from, message),
+            Input::Rules(rules) => self.exchange_rules(now, rules),
+            Input::Authenticator(authenticator) => self.authenticator = authenticator,
+            Input::Limits(limits) => self.exchange_limits(*limits),
+            Input::System(system) => self.publish_system(now, &system),
+            Input::Publish(parts) => {
+                self.route(now, &Rc::new(Message::new(parts)), Source::Broker);
+            }
+            Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
+            Input::Shutdown(reason) => self.begin_shutdown(now, reason),
+        }
+        self.expire(now);
+        self.settle();
+    }
+
+    /// The next thing to be done; none when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        self.journal.take().map(Output::Commit)
+    }
+
+    /// When to come with [`Input::Tick`] if nothing else comes before.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Sessions, connected or not.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Sessions with a connection.
+    pub fn connected_count(&self) -> usize {
+        self.connected
+    }
+
+    /// Distinct topic filters, those of other cores included.
+    pub fn filter_count(&self) -> usize {
+        self.subscriptions.index().len()
+    }
+
+    /// Retained messages, and their bytes.
+    pub fn retained_size(&self) -> (usize, usize) {
+        (self.retained.len(), self.retained.bytes())
+    }
+
+    fn exchange_limits(&mut self, limits: Limits) {
+        self.retained.set_limits(limits.retained);
+        self.limits = limits;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Who may publish and subscribe to what: a question the core asks, answered
+//! by rules that can be exchanged while it runs.
+
+use std::{fmt, net::IpAddr};
+
+use crate::codec::{QualityOfService, TopicName};
+
+/// Who a client is, as its connection established.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The name it authenticated as; none if it is anonymous.
+    pub user: Option<Box<str>>,
+    /// Where it connects from; none for a Unix socket.
+    pub address: Option<IpAddr>,
+}
+
+/// The client that an access rule is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// The Client Identifier, assigned or chosen.
+    pub id: &'a str,
+    /// What its connection established.
+    pub identity: &'a Identity,
+}
+
+/// An answer of the access rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It may.
+    Allow,
+    /// It may not: 0x87 (Not authorized).
+    Deny,
+}
+
+/// Rules on topics. Asked for every PUBLISH, so an implementation answers from
+/// memory and does not block.
+pub trait AccessRules: fmt::Debug {
+    /// May `client` publish to this topic? Also asked for a will, at CONNECT.
+    fn may_publish(
+        &self,
+        client: Client<'_>,
+        topic: &TopicName,
+        qos: QualityOfService,
+        retain: bool,
+    ) -> Access;
+
+    /// May `client` subscribe to this filter? A shared subscription is asked
+    /// about with the filter behind its name. When the rules are exchanged,
+    /// all subscriptions are asked about again.
+    fn may_subscribe(&self, client: Client<'_>, filter: &str) -> Access;
+}
+
+/// Everybody may publish and subscribe, but for what is the broker's own:
+/// nobody publishes to `$` topics.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllowAll;
+
+impl AccessRules for AllowAll {
+    fn may_publish(
+        &self,
+        _: Client<'_>,
+        topic: &TopicName,
+        _: QualityOfService,
+        _: bool,
+    ) -> Access {
+        match topic.is_reserved() {
+            true => Access::Deny,
+            false => Access::Allow,
+        }
+    }
+
+    fn may_subscribe(&self, _: Client<'_>, _: &str) -> Access {
+        Access::Allow
+    }
+}

@@ -1,0 +1,160 @@
+//! Collects records into batches and knows which of them the store has.
+
+use std::rc::Rc;
+
+use super::{Commit, Durability, MessageNumber, Record, SessionNumber, StoredDelivery, Token};
+use crate::broker::{
+    crossing::SharedName,
+    message::Message,
+    outbox::{Delivery, RetainFlag},
+};
+
+/// Records that may be lost and wait for a batch to go along with.
+const ASIDE_MAX: usize = 4_096;
+
+#[derive(Debug)]
+pub(in crate::broker) struct Journal {
+    durability: Durability,
+    records: Vec<Record>,
+    /// Records that go along with the next batch but are no reason for one.
+    aside: Vec<Record>,
+    /// The batch that is being collected.
+    open: Token,
+    committed: Token,
+    next_session: u64,
+    next_message: u64,
+}
+
+impl Journal {
+    pub(in crate::broker) fn new(durability: Durability) -> Self {
+        Self {
+            durability,
+            records: Vec::new(),
+            aside: Vec::new(),
+            open: Token(1),
+            committed: Token(0),
+            next_session: 1,
+            next_message: 1,
+        }
+    }
+
+    pub(in crate::broker) fn is_on(&self) -> bool {
+        self.durability == Durability::Stored
+    }
+
+    /// The last batch that has anything in it: what is acknowledged now rests
+    /// on it at most.
+    pub(in crate::broker) fn latest(&self) -> Token {
+        match self.records.is_empty() {
+            true => Token(self.open.0 - 1),
+            false => self.open,
+        }
+    }
+
+    pub(in crate::broker) fn committed(&self) -> Token {
+        self.committed
+    }
+
+    pub(in crate::broker) fn commit(&mut self, token: Token) {
+        self.committed = self.committed.max(token);
+    }
+
+    /// Closes the batch, if there is anything in it.
+    pub(in crate::broker) fn take(&mut self) -> Option<Commit> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let token = self.open;
+        self.open.0 += 1;
+        // First, for what they speak of may be dropped further on.
+        let mut records = std::mem::take(&mut self.aside);
+        records.append(&mut self.records);
+        Some(Commit { token, records })
+    }
+
+    pub(in crate::broker) fn write(&mut self, record: Record) {
+        if self.is_on() {
+            self.records.push(record);
+        }
+    }
+
+    /// Writes what may be lost.
+    pub(in crate::broker) fn write_aside(&mut self, record: Record) {
+        if self.is_on() && self.aside.len() < ASIDE_MAX {
+            self.aside.push(record);
+        }
+    }
+
+    /// How much has been written: two marks differ if anything was between them.
+    pub(in crate::broker) fn mark(&self) -> (Token, usize) {
+        (self.open, self.records.len())
+    }
+
+    pub(in crate::broker) fn new_session(&mut self) -> SessionNumber {
+        let number = SessionNumber(self.next_session);
+        self.next_session += 1;
+        number
+    }
+
+    /// Numbers given from now on are beyond this one.
+    pub(in crate::broker) fn saw_session(&mut self, number: SessionNumber) {
+        self.next_session = self.next_session.max(number.0 + 1);
+    }
+
+    /// As [`saw_session`](Self::saw_session), for messages.
+    pub(in crate::broker) fn saw_message(&mut self, number: MessageNumber) {
+        self.next_message = self.next_message.max(number.0 + 1);
+    }
+
+    /// Writes a delivery that was queued, and its message if no other queue
+    /// has it yet.
+    pub(in crate::broker) fn queued(
+        &mut self,
+        session: SessionNumber,
+        delivery: &Delivery,
+        shared: Option<SharedName>,
+    ) {
+        if !self.is_on() {
+            return;
+        }
+        let message = self.refer(&delivery.message);
+        self.records.push(Record::QueuePut(StoredDelivery {
+            session,
+            position: delivery.position,
+            message,
+            qos: delivery.qos,
+            retain: delivery.retain == RetainFlag::Set,
+            identifiers: delivery.identifiers.as_slice().to_vec(),
+            shared,
+        }));
+    }
+
+    fn refer(&mut self, message: &Rc<Message>) -> MessageNumber {
+        if let Some(number) = message.stored.refer() {
+            return number;
+        }
+        let number = MessageNumber(self.next_message);
+        self.next_message += 1;
+        message.stored.begin(number);
+        self.records
+            .push(Record::MessagePut(number, Rc::clone(message)));
+        number
+    }
+
+    /// A queue lets go of a message: the last one removes it.
+    pub(in crate::broker) fn let_go(&mut self, message: &Message) {
+        if let Some(number) = message.stored.let_go() {
+            self.write(Record::MessageDrop(number));
+        }
+    }
+
+    /// Writes that a delivery is over, whichever way.
+    pub(in crate::broker) fn unqueued(&mut self, session: SessionNumber, delivery: &Delivery) {
+        if !self.is_on() {
+            return;
+        }
+        self.records
+            .push(Record::QueueDrop(session, delivery.position));
+        self.let_go(&delivery.message);
+    }
+}

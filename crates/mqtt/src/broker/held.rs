@@ -1,0 +1,130 @@
+//! Replies to one client, and what holds them back.
+//!
+//! What a reply acknowledges must be in the store and with the other cores
+//! before the client may believe it. Replies keep their order (4.6.0-2 asks it
+//! of clients; ours are as good), so one that waits holds the ones behind it.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use super::{
+    crossing::{Crossing, CrossingNumber},
+    durable::Token,
+    reply::Reply,
+    shard::ShardId,
+};
+use crate::codec::{PacketIdentifier, ReasonCode};
+
+/// What must have come to pass before a reply may go out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Until {
+    /// The store has this.
+    pub(super) stored: Token,
+    /// These cores have taken these messages.
+    pub(super) taken: SmallVec<[(ShardId, CrossingNumber); 1]>,
+}
+
+impl Until {
+    pub(super) fn is_now(&self, committed: Token, crossing: &Crossing) -> bool {
+        self.stored <= committed
+            && self
+                .taken
+                .iter()
+                .all(|(shard, number)| crossing.has_taken(*shard, *number))
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    reply: Reply,
+    until: Until,
+}
+
+/// The replies of one connection, in order.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    ready: VecDeque<Reply>,
+    held: VecDeque<Held>,
+    /// PUBACKs among the held ones.
+    held_acks: u16,
+}
+
+impl Replies {
+    /// Replies that wait, for whatever.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.held.len()
+    }
+
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// QoS 1 messages of the client that have not been acknowledged.
+    pub(super) fn unacknowledged(&self) -> u16 {
+        self.held_acks
+    }
+
+    /// Queues a reply that waits for nothing and has no order to keep.
+    pub(super) fn push_now(&mut self, reply: Reply) {
+        self.ready.push_back(reply);
+    }
+
+    /// Queues a reply behind those before it. `is_now`: nothing holds it back
+    /// but them.
+    pub(super) fn push(&mut self, reply: Reply, until: Until, is_now: bool) {
+        if is_now && self.held.is_empty() {
+            self.ready.push_back(reply);
+            return;
+        }
+        self.held_acks += u16::from(matches!(reply, Reply::PubAck(..)));
+        self.held.push_back(Held { reply, until });
+    }
+
+    /// Lets go of what no longer waits; returns whether that was anything.
+    pub(super) fn release(&mut self, committed: Token, crossing: &Crossing) -> bool {
+        let before = self.held.len();
+        while let Some(first) = self.held.front() {
+            if !first.until.is_now(committed, crossing) {
+                break;
+            }
+            if let Some(Held { reply, .. }) = self.held.pop_front() {
+                self.held_acks -= u16::from(matches!(reply, Reply::PubAck(..)));
+                self.ready.push_back(reply);
+            }
+        }
+        self.held.len() < before
+    }
+
+    /// The store failed with what these replies wait for: they refuse instead.
+    /// Returns the identifiers of QoS 2 messages that are thereby not received.
+    pub(super) fn fail(&mut self, failed: Token) -> Vec<PacketIdentifier> {
+        let mut refused = Vec::new();
+        let waiting = self
+            .held
+            .iter_mut()
+            .filter(|held| held.until.stored == failed);
+        for held in waiting {
+            held.until.stored = Token::default();
+            match &mut held.reply {
+                Reply::PubAck(_, reason) => *reason = ReasonCode::QuotaExceeded,
+                Reply::PubRec(id, reason) => {
+                    *reason = ReasonCode::QuotaExceeded;
+                    refused.push(*id);
+                }
+                Reply::SubAck(ack) => {
+                    // What was granted is refused after all.
+                    for reason in ack.reasons.iter_mut().filter(|reason| !reason.is_failure()) {
+                        *reason = ReasonCode::QuotaExceeded;
+                    }
+                }
+                _ => {}
+            }
+        }
+        refused
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Reply> {
+        self.ready.pop_front()
+    }
+}

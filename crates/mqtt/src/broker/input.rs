@@ -1,0 +1,105 @@
+//! What the core is told.
+
+use std::rc::Rc;
+
+use super::{
+    ConnectionId,
+    access::{AccessRules, Identity},
+    auth::Authenticator,
+    crossing::ShardMessage,
+    durable::Token,
+    limits::Limits,
+    message::MessageParts,
+    shard::ShardId,
+    system::SystemState,
+};
+use crate::codec::{Connect, Packet, ReasonCode};
+
+/// Where a connection comes from and who it has proved to be, by password,
+/// certificate or otherwise, before the core hears of it.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOrigin {
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// Whether the store takes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreState {
+    /// It does.
+    #[default]
+    Open,
+    /// It does not: what would have to be stored is refused with 0x97.
+    Full,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection's first packet, its client authenticated as far as that
+    /// needs no AUTH packet.
+    Connect {
+        /// A number that no open connection has.
+        connection: ConnectionId,
+        /// The packet.
+        packet: Box<Connect>,
+        /// Who sent it.
+        origin: ConnectOrigin,
+    },
+    /// Any other packet.
+    Packet {
+        /// From where.
+        connection: ConnectionId,
+        /// The packet.
+        packet: Packet,
+    },
+    /// The client's bytes are no MQTT packet, or not one that it may send.
+    Malformed {
+        /// From where.
+        connection: ConnectionId,
+        /// What the client is told.
+        reason: ReasonCode,
+    },
+    /// The connection is closed, by whoever; its number is free again.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Time has passed.
+    Tick,
+    /// The store has the batch, and all before it, as durably as it promises.
+    Committed(Token),
+    /// The store could not take the batch yet. It keeps it and tries again;
+    /// who waits for it is told 0x97.
+    CommitFailed(Token),
+    /// Whether the store takes more.
+    Store(StoreState),
+    /// Another core says something.
+    Shard {
+        /// Which.
+        from: ShardId,
+        /// What.
+        message: ShardMessage,
+    },
+    /// New access rules, for live sessions too: subscriptions that they do not
+    /// allow end.
+    Rules(Rc<dyn AccessRules>),
+    /// New methods of enhanced authentication.
+    Authenticator(Rc<dyn Authenticator>),
+    /// New bounds. Connections keep what CONNACK told them.
+    Limits(Box<Limits>),
+    /// The state of the whole broker, to be published under `$SYS`.
+    System(Box<SystemState>),
+    /// Publish this for whoever runs the broker; no access rule is asked.
+    Publish(MessageParts),
+    /// Disconnect a client.
+    Kick {
+        /// Its Client Identifier.
+        client_id: Box<str>,
+        /// What it is told.
+        reason: ReasonCode,
+    },
+    /// Send every client away with this reason, no faster than
+    /// [`Limits::shutdown_per_second`], and accept no more.
+    Shutdown(ReasonCode),
+}

@@ -1,0 +1,94 @@
+//! What comes from other cores.
+
+use std::rc::Rc;
+
+use super::{
+    Broker,
+    crossing::{Audience, ForwardedPublish, ShardContent, ShardMessage, SharedName},
+    grant::Joined,
+    message::Message,
+    route::Source,
+    shard::ShardId,
+    shared::Choice,
+    subscriptions::{GroupId, InterestChange},
+    time::Moment,
+};
+
+impl Broker {
+    pub(super) fn crossed(&mut self, now: Moment, from: ShardId, message: ShardMessage) {
+        match message.content {
+            ShardContent::Taken(number) => {
+                self.crossing.taken(from, number);
+                self.release_replies();
+                return;
+            }
+            ShardContent::Interest(change) => self.interest_changed(from, &change),
+            ShardContent::Publish(forwarded) => self.forwarded(now, *forwarded),
+        }
+        // Told as taken once the store has what it has led to.
+        let after = self.journal.latest();
+        self.crossing.received(from, message.number, after);
+    }
+
+    fn forwarded(&mut self, now: Moment, forwarded: ForwardedPublish) {
+        self.counters.forwards_received += 1;
+        let message = Rc::new(Message::new(forwarded.message));
+        if let Some(stamp) = forwarded.retain {
+            self.retain(&message, stamp);
+        }
+        if message.is_expired(now) {
+            self.counters.messages_expired += 1;
+            return;
+        }
+        match forwarded.audience {
+            Audience::Retained => {}
+            Audience::Matching(shared) => {
+                let matched = self.subscriptions.matched(message.topic().as_bytes());
+                self.send_to_targets(&message, Source::Broker, &matched);
+                for name in shared {
+                    self.send_to_shared(&message, &name);
+                }
+            }
+            Audience::Shared(name) => self.send_to_shared(&message, &name),
+        }
+    }
+
+    /// Brings a message to one member of a group here; the sender has chosen
+    /// this core. If the members have left meanwhile it goes to where they are.
+    fn send_to_shared(&mut self, message: &Rc<Message>, name: &SharedName) {
+        let Some(id) = self.subscriptions.find_group(&name.filter, &name.name) else {
+            return;
+        };
+        let sessions = &self.sessions;
+        let limits = self.outbox_limits();
+        let group = self.subscriptions.group_mut(id);
+        let choice = match group.counts() {
+            (_, 0) => group.choose(|_| true),
+            _ => group.choose_local(|key| sessions[key].outbox.has_room(limits)),
+        };
+        match choice {
+            Choice::Member(member) | Choice::Offline(member) => {
+                self.deliver(member.session, message, &Joined::of(member.grant), Some(id));
+            }
+            Choice::Shard(shard) => {
+                self.forward(shard, message, Audience::Shared(name.clone()), None);
+            }
+            Choice::Nobody => {}
+        }
+    }
+
+    fn interest_changed(&mut self, from: ShardId, change: &InterestChange) {
+        if let Some(group) = self.subscriptions.apply(from, change) {
+            self.offer_elsewhere(group);
+        }
+    }
+
+    /// Members on another core have come, none is connected here: what waits
+    /// here for the group goes there.
+    fn offer_elsewhere(&mut self, id: GroupId) {
+        let group = self.subscriptions.group(id);
+        if group.is_served() && group.counts().0 == 0 {
+            self.gather_shared(id);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! From one message to everybody who gets it.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use super::{
+    Broker,
+    crossing::{
+        Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
+    },
+    durable::Record,
+    grant::Joined,
+    message::Message,
+    outbox::RetainFlag,
+    output::Output,
+    retained::{Change, Stamp},
+    session::SessionKey,
+    shard::{self, ShardId, ShardSet},
+    shared::Choice,
+    subscriptions::{GroupId, Matched, OwnMessages},
+    time::Moment,
+};
+use crate::codec::QualityOfService;
+
+/// Who a message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A client of this core.
+    Client(SessionKey),
+    /// The broker itself, or the will of a client that is gone.
+    Broker,
+    /// The broker itself, and it tells each core on its own.
+    System,
+}
+
+/// Whom a message has reached.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// Whether anybody matched.
+    pub(super) anybody: bool,
+    /// Cores that have it now, by the number it went under.
+    pub(super) shards: SmallVec<[(ShardId, CrossingNumber); 1]>,
+}
+
+impl Broker {
+    /// Brings a message to every subscriber on every core.
+    pub(super) fn route(&mut self, now: Moment, message: &Rc<Message>, source: Source) -> Reached {
+        let retain = message.is_retained().then(|| {
+            let stamp = self.stamps.next(now, self.crossing.me().0);
+            self.retain(message, stamp);
+            stamp
+        });
+        let matched = self.subscriptions.matched(message.topic().as_bytes());
+        let mut reached = Reached {
+            anybody: !matched.targets.is_empty() || !matched.groups.is_empty(),
+            ..Reached::default()
+        };
+        self.send_to_targets(message, source, &matched);
+        let mut shared: SmallVec<[(ShardId, SharedName); 1]> = SmallVec::new();
+        for group in &matched.groups {
+            self.send_to_group(message, *group, &mut shared);
+        }
+        if source != Source::System && self.crossing.count() > 1 {
+            reached.anybody |= !matched.shards.is_empty();
+            self.send_to_shards(message, matched.shards, shared, retain, &mut reached);
+        }
+        reached
+    }
+
+    /// Brings a message to the clients of this core, each once.
+    pub(super) fn send_to_targets(
+        &mut self,
+        message: &Rc<Message>,
+        source: Source,
+        matched: &Matched,
+    ) {
+        for target in &matched.targets {
+            if source != Source::Client(target.session) || target.own == OwnMessages::Same {
+                self.deliver(target.session, message, &target.joined, None);
+            } else if target.own == OwnMessages::Some {
+                let own = self
+                    .subscriptions
+                    .own_joined(message.topic().as_bytes(), target.session);
+                if let Some(joined) = own {
+                    self.deliver(target.session, message, &joined, None);
+                }
+            }
+        }
+    }
+
+    /// Brings a message to one member of a group; `away` collects groups of
+    /// which it is another core's turn.
+    fn send_to_group(
+        &mut self,
+        message: &Rc<Message>,
+        id: GroupId,
+        away: &mut SmallVec<[(ShardId, SharedName); 1]>,
+    ) {
+        let sessions = &self.sessions;
+        let limits = self.outbox_limits();
+        let group = self.subscriptions.group_mut(id);
+        let choice = group.choose(|key| sessions[key].outbox.has_room(limits));
+        match choice {
+            Choice::Member(member) | Choice::Offline(member) => {
+                self.deliver(member.session, message, &Joined::of(member.grant), Some(id));
+            }
+            Choice::Shard(shard) => away.push((shard, self.shared_name(id))),
+            Choice::Nobody => {}
+        }
+    }
+
+    pub(super) fn shared_name(&self, id: GroupId) -> SharedName {
+        let group = self.subscriptions.group(id);
+        SharedName {
+            filter: self.subscriptions.index().filter(group.filter).into(),
+            name: group.name.clone(),
+        }
+    }
+
+    /// Passes a message to the cores that want it.
+    fn send_to_shards(
+        &mut self,
+        message: &Rc<Message>,
+        matching: ShardSet,
+        mut shared: SmallVec<[(ShardId, SharedName); 1]>,
+        retain: Option<Stamp>,
+        reached: &mut Reached,
+    ) {
+        let mut wanted = matching;
+        for (shard, _) in &shared {
+            wanted.insert(*shard);
+        }
+        if retain.is_some() {
+            wanted = ShardSet::all_but(self.crossing.me(), self.crossing.count());
+        }
+        for shard in wanted.iter() {
+            let mut names = Vec::new();
+            shared.retain(|(chosen, name)| {
+                let here = *chosen == shard;
+                if here {
+                    names.push(name.clone());
+                }
+                !here
+            });
+            let audience = match names.is_empty() && !matching.contains(shard) {
+                true => Audience::Retained,
+                false => Audience::Matching(names),
+            };
+            let number = self.forward(shard, message, audience, retain);
+            reached.shards.push((shard, number));
+        }
+    }
+
+    /// Passes a message to one other core.
+    pub(super) fn forward(
+        &mut self,
+        shard: ShardId,
+        message: &Message,
+        audience: Audience,
+        retain: Option<Stamp>,
+    ) -> CrossingNumber {
+        self.counters.forwarded += 1;
+        let forwarded = ForwardedPublish {
+            message: message.parts().clone(),
+            audience,
+            retain,
+        };
+        self.say(shard, ShardContent::Publish(Box::new(forwarded)))
+    }
+
+    /// Sends a numbered message to another core.
+    pub(super) fn say(&mut self, shard: ShardId, content: ShardContent) -> CrossingNumber {
+        let number = self.crossing.number(shard);
+        self.outputs.push_back(Output::Shard {
+            to: shard,
+            message: ShardMessage { number, content },
+        });
+        number
+    }
+
+    /// Keeps or removes the retained message of a topic (3.3.1-5, 3.3.1-6).
+    pub(super) fn retain(&mut self, message: &Rc<Message>, stamp: Stamp) {
+        self.stamps.saw(stamp);
+        let topic = message.topic().as_str();
+        // Of all cores that keep it, the one the topic falls to has it stored.
+        let stored = shard::shard_of(topic, self.crossing.count()) == self.crossing.me();
+        let stored = stored && !topic.starts_with('$');
+        if message.payload().is_empty() {
+            if self.retained.remove(topic, stamp) == Change::Made && stored {
+                self.journal.write(Record::RetainedDrop(topic.into()));
+            }
+            return;
+        }
+        match self
+            .retained
+            .set(topic, stamp, Rc::clone(message), message.bytes())
+        {
+            Change::Made if stored => {
+                self.journal
+                    .write(Record::RetainedPut(stamp, Rc::clone(message)));
+            }
+            Change::Full(_) => self.counters.retained_exceeded += 1,
+            Change::Made | Change::Stale => {}
+        }
+    }
+
+    /// The RETAIN flag of a forwarded message (3.3.1-12, 3.3.1-13).
+    pub(super) fn retain_flag(message: &Message, joined: &Joined) -> RetainFlag {
+        use super::grant::RetainAs;
+        match (message.is_retained(), joined.retain) {
+            (true, RetainAs::Published) => RetainFlag::Set,
+            _ => RetainFlag::Clear,
+        }
+    }
+
+    /// The QoS of a forwarded message (3.8.4-8).
+    pub(super) fn delivery_qos(message: &Message, joined: &Joined) -> QualityOfService {
+        message.qos().min(joined.qos)
+    }
+}

@@ -1,0 +1,149 @@
+//! After each input: what the store and other cores have taken is let go, and
+//! what changed here is told to the other cores.
+
+use super::{
+    Broker, ConnectionId,
+    crossing::{CrossingNumber, ShardContent, ShardMessage},
+    durable::{Record, Token},
+    held::Until,
+    link::Told,
+    output::Output,
+    reply::Reply,
+    route::Reached,
+    session::{Kept, SessionKey},
+    shard::ShardSet,
+};
+
+impl Broker {
+    /// The store has `token`.
+    pub(super) fn committed(&mut self, token: Token) {
+        self.journal.commit(token);
+        self.release_replies();
+    }
+
+    /// The store could not take `token` yet: what waits for it is refused.
+    pub(super) fn commit_failed(&mut self, token: Token) {
+        for key in self.holding.clone() {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            let Some(link) = &mut session.link else {
+                continue;
+            };
+            // A refused message was not received: it may come again under its
+            // identifier and is then a new one (4.3.3-9).
+            for packet_id in link.replies.fail(token) {
+                session.inbox.remove(packet_id);
+                if session.kept == Kept::InStore {
+                    self.journal
+                        .write(Record::ReceivedDrop(session.number, packet_id));
+                }
+            }
+        }
+        self.release_replies();
+    }
+
+    /// Lets go of replies of any connection that no longer wait.
+    pub(super) fn release_replies(&mut self) {
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.retain(|key| {
+            let committed = self.journal.committed();
+            let Some(link) = self
+                .sessions
+                .get_mut(*key)
+                .and_then(|session| session.link.as_mut())
+            else {
+                return false;
+            };
+            let released = link.replies.release(committed, &self.crossing);
+            let holds = link.replies.is_holding();
+            if released {
+                self.tell(*key);
+            }
+            holds
+        });
+        self.holding = holding;
+    }
+
+    /// Queues a reply that waits for what `reached` and the journal say.
+    pub(super) fn reply(&mut self, key: SessionKey, reply: Reply, until: Until) {
+        let committed = self.journal.committed();
+        let Some(link) = &mut self.sessions[key].link else {
+            return;
+        };
+        let is_now = until.is_now(committed, &self.crossing);
+        let was_holding = link.replies.is_holding();
+        link.replies.push(reply, until, is_now);
+        if !link.replies.is_holding() {
+            self.tell(key);
+        } else if !was_holding {
+            self.holding.push(key);
+        }
+    }
+
+    /// Queues a reply that waits for nothing, not even its turn.
+    pub(super) fn reply_now(&mut self, key: SessionKey, reply: Reply) {
+        if let Some(link) = &mut self.sessions[key].link {
+            link.replies.push_now(reply);
+            self.tell(key);
+        }
+    }
+
+    /// What an acknowledgement given now must wait for: the cores that were
+    /// reached, and the store if anything was written.
+    pub(super) fn until(&self, reached: Reached, wrote: bool) -> Until {
+        Until {
+            stored: match wrote {
+                true => self.journal.latest(),
+                false => Token::default(),
+            },
+            taken: reached.shards,
+        }
+    }
+
+    /// Says once that there are replies to be sent.
+    pub(super) fn tell(&mut self, key: SessionKey) {
+        if let Some(link) = &mut self.sessions[key].link
+            && link.told == Told::No
+        {
+            link.told = Told::Yes;
+            self.outputs.push_back(Output::Ready(link.connection));
+        }
+    }
+
+    pub(super) fn tell_connection(&mut self, connection: ConnectionId) {
+        self.outputs.push_back(Output::Ready(connection));
+    }
+
+    /// Tells the other cores what has changed, and what has been taken of theirs.
+    pub(super) fn settle(&mut self) {
+        self.tell_interest();
+        self.settle_shutdown();
+        if self.crossing.count() < 2 {
+            return;
+        }
+        for (to, number) in self.crossing.tell(self.journal.committed()) {
+            let message = ShardMessage {
+                number: CrossingNumber::default(),
+                content: ShardContent::Taken(number),
+            };
+            self.outputs.push_back(Output::Shard { to, message });
+        }
+    }
+
+    /// Tells the other cores what subscribers here want. Returns the numbers
+    /// that they must have taken before a SUBACK is true.
+    pub(super) fn tell_interest(&mut self) -> Reached {
+        let mut reached = Reached::default();
+        let changes = self.subscriptions.take_changes();
+        let others = ShardSet::all_but(self.crossing.me(), self.crossing.count());
+        for shard in others.iter() {
+            let mut last = None;
+            for change in &changes {
+                last = Some(self.say(shard, ShardContent::Interest(change.clone())));
+            }
+            reached.shards.extend(last.map(|number| (shard, number)));
+        }
+        reached
+    }
+}

@@ -1,0 +1,16 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bounds;
+mod cores;
+mod delivery;
+mod disorder;
+pub(super) mod driver;
+mod durability;
+mod exactly_once;
+mod leaving;
+mod model;
+pub(super) mod packets;
+mod retained;
+mod sessions;
+mod sharing;
+mod wills;

@@ -1,0 +1,150 @@
+//! Sending clients away, and authentication that goes back and forth.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::super::access::Identity;
+use super::super::auth::{Authenticator, Exchange, Step};
+use super::super::limits::Limits;
+use super::super::{Input, Settings};
+use super::driver::*;
+use super::packets::{Connect, Packet};
+use crate::codec::ReasonCode;
+
+#[test]
+fn a_shutdown_flushes_what_is_queued_and_paces_itself() {
+    let limits = Limits {
+        shutdown_per_second: 1_000,
+        ..Limits::default()
+    };
+    let mut driver = Driver::new(Settings {
+        limits,
+        ..Settings::default()
+    });
+    for client in 0..25 {
+        driver.join(client, connect_packet(&format!("c{client}")));
+    }
+    driver.subscribe(0, &[filter("a", Q0)]);
+    driver.unread.push(0);
+    driver.publish(1, "a", "last", Q0);
+    driver.input(Input::Shutdown(ReasonCode::ServerShuttingDown));
+    assert_eq!(
+        driver.broker.connected_count(),
+        16,
+        "ten in the first step, one of which reads late"
+    );
+    assert_eq!(
+        driver.connect(99, connect_packet("late")),
+        ["connack ServerUnavailable", "close"]
+    );
+    driver.read(0);
+    assert_eq!(
+        driver.got(0),
+        ["a last q0", "disconnect ServerShuttingDown", "close"]
+    );
+    driver.pass(Duration::from_millis(30));
+    assert_eq!(driver.broker.connected_count(), 0);
+    assert!(driver.is_stopped);
+    assert_eq!(driver.got(24), ["disconnect ServerShuttingDown", "close"]);
+}
+
+#[test]
+fn a_kicked_client_is_told_why() {
+    let mut driver = Driver::plain();
+    driver.join(1, connect_packet("a"));
+    driver.input(Input::Kick {
+        client_id: "a".into(),
+        reason: ReasonCode::NotAuthorized,
+    });
+    assert_eq!(driver.got(1), ["disconnect NotAuthorized", "close"]);
+}
+
+/// Asks for a word and lets in who knows it.
+#[derive(Debug)]
+struct Password;
+
+#[derive(Debug)]
+struct Asking(bool);
+
+impl Authenticator for Password {
+    fn begin(&self, method: &str, _: &str) -> Option<Box<dyn Exchange>> {
+        (method == "word").then(|| Box::new(Asking(false)) as Box<dyn Exchange>)
+    }
+}
+
+impl Exchange for Asking {
+    fn step(&mut self, data: &[u8]) -> Step {
+        if !std::mem::replace(&mut self.0, true) {
+            return Step::Continue(b"word?".to_vec());
+        }
+        match data {
+            b"sesame" => Step::Done {
+                identity: Identity {
+                    user: Some("ali".into()),
+                    address: None,
+                },
+                data: b"welcome".to_vec(),
+            },
+            _ => Step::Refuse(ReasonCode::NotAuthorized),
+        }
+    }
+}
+
+fn guarded() -> Driver {
+    Driver::new(Settings {
+        authenticator: Rc::new(Password),
+        ..Settings::default()
+    })
+}
+
+fn with_method(method: &str) -> Connect<'_> {
+    Connect {
+        auth_method: Some(method),
+        ..connect_packet("a")
+    }
+}
+
+fn auth(reason: ReasonCode, word: &'static str) -> Packet<'static> {
+    Packet::Auth(reason, "word", word)
+}
+
+#[test]
+fn authentication_goes_back_and_forth_before_connack() {
+    let mut driver = guarded();
+    assert_eq!(
+        driver.connect(1, with_method("word")),
+        ["auth ContinueAuthentication word word?"]
+    );
+    driver.packet(1, auth(ReasonCode::ContinueAuthentication, "sesame"));
+    assert_eq!(driver.got(1), ["connack Success"]);
+    driver.packet(1, auth(ReasonCode::ReAuthenticate, ""));
+    assert_eq!(driver.got(1), ["auth ContinueAuthentication word word?"]);
+    driver.packet(1, auth(ReasonCode::ContinueAuthentication, "sesame"));
+    assert_eq!(driver.got(1), ["auth Success word welcome"]);
+    driver.packet(1, auth(ReasonCode::ReAuthenticate, ""));
+    driver.packet(1, auth(ReasonCode::ContinueAuthentication, "wrong"));
+    let got = driver.got(1);
+    assert_eq!(got[1..], ["disconnect NotAuthorized", "close"]);
+}
+
+#[test]
+fn who_fails_or_stalls_or_speaks_out_of_turn_gets_no_session() {
+    let mut driver = guarded();
+    assert_eq!(
+        driver.connect(1, with_method("other")),
+        ["connack BadAuthenticationMethod", "close"]
+    );
+    driver.connect(2, with_method("word"));
+    driver.packet(2, auth(ReasonCode::ContinueAuthentication, "wrong"));
+    assert_eq!(driver.got(2), ["connack NotAuthorized", "close"]);
+    driver.connect(3, with_method("word"));
+    driver.packet(3, Packet::PingReq);
+    assert_eq!(driver.got(3), ["connack ProtocolError", "close"]);
+    driver.connect(4, with_method("word"));
+    driver.pass(Duration::from_secs(10));
+    assert_eq!(driver.got(4), ["connack NotAuthorized", "close"]);
+    assert_eq!(driver.broker.session_count(), 0);
+    driver.join(5, connect_packet("plain"));
+    driver.packet(5, auth(ReasonCode::ReAuthenticate, ""));
+    assert_eq!(driver.got(5), ["disconnect ProtocolError", "close"]);
+}

@@ -1,0 +1,11 @@
+//! MQTT 5.0 and 3.1.1 for Tidegate.
+//!
+//! [`codec`] turns bytes into packets and back, in both versions and both roles;
+//! [`broker`] is the state of a broker on one core: packets and time in, packets,
+//! records and messages for other cores out. Neither names a socket, a clock or a
+//! thread.
+
+#![forbid(unsafe_code)]
+
+pub mod broker;
+pub mod codec;
