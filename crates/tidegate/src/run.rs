@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tidegate_supervisor::systemd::Notice;
+use tidegate_runtime::listener::take_over;
+use tidegate_supervisor::systemd::{Notice, passed_sockets};
 use tidegate_supervisor::{Cause, EventKind, ExitReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -89,6 +90,7 @@ fn start(arguments: &RunArgs) -> Result<(Process, Signals), ExitCode> {
                 .map_err(|error| not_started(&error))?
         }
     };
+    take_over_sockets();
     let process = Process::new(plan).map_err(|error| not_started(&error))?;
     let started = process.orchestrator().start();
     started.map_err(|error| not_started(&error))?;
@@ -107,6 +109,15 @@ fn from_file(path: &Path, arguments: &RunArgs) -> Result<Plan, ExitCode> {
         demo: None,
         log_format: arguments.log_format,
     })
+}
+
+/// Takes over the sockets that systemd holds for this process.
+fn take_over_sockets() {
+    let sockets = passed_sockets(|name| std::env::var_os(name), std::process::id());
+    let sockets = sockets.into_iter().map(|it| (it.name, it.descriptor));
+    if let Err(error) = take_over(sockets) {
+        tracing::warn!(%error, "not every passed socket was taken over");
+    }
 }
 
 fn not_started(error: &dyn std::fmt::Display) -> ExitCode {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output, Stdio};
 
@@ -383,4 +384,40 @@ fn systemd_hears_of_start_reload_and_stop() {
     assert_eq!(ask(admin, "POST", "/drain", "").status, 202);
     assert_eq!(hear(), "STOPPING=1\n");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_socket_that_systemd_holds_outlives_the_process() {
+    let (place, origin) = (Place::new(), Origin::start("origin"));
+    let admin = format!("listen = \"{}\"", free_address());
+    let settings = text(&origin, free_address(), &admin, "");
+    let listen = settings.split("listen = [\"").nth(1).unwrap();
+    let listen = listen.split('"').next().unwrap();
+    place.write(&settings.replace(listen, "systemd:web"));
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    // What systemd does: the socket as descriptor 3, and whom it is for.
+    let script = "exec 3<&0 0</dev/null; \
+                  LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PID=$$ exec \"$0\" \"$@\"";
+    let start = || {
+        Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_tidegate")])
+            .args(["run", "--log", "warn", "--config"])
+            .arg(place.config())
+            .stdin(OwnedFd::from(socket.try_clone().unwrap()))
+            .spawn()
+            .unwrap()
+    };
+    let mut first = start();
+    assert_eq!(get(address, "/").status, 200);
+    let pid = rustix::process::Pid::from_child(&first);
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert!(first.wait().unwrap().success());
+    // Nobody is there now, and yet this request waits in the socket's queue.
+    let mut early = Client::connect(address);
+    early.send("/", "").unwrap();
+    let mut second = start();
+    assert_eq!(early.reply().unwrap().status, 200);
+    second.kill().unwrap();
+    second.wait().unwrap();
 }
