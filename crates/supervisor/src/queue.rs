@@ -1,24 +1,31 @@
 //! A bounded queue that takes bursts on credit.
 //!
 //! Up to the soft limit everything is taken. Beyond it each item costs a credit, of which there
-//! are as many as the burst; credit comes back as the queue is emptied below the soft limit.
-//! The hard limit is never passed. So a queue that is always nearly full refuses early, and
-//! one that is usually empty takes a burst.
+//! are at first as many as the burst. The hard limit is never passed. Reading earns credit, the
+//! more the emptier the queue is, up to what lies between soft and hard. The soft limit moves:
+//! up to what was taken on credit, down again while the queue is less than half as full. So a
+//! queue that is always nearly full refuses early, and one that is usually empty takes a burst.
+
+mod credit;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Bounds of a [`Queue`].
+use self::credit::Credit;
+
+/// Bounds of a [`Queue`]. `hard` is at least 1 and `soft` between that and `hard`, whatever is
+/// written: a queue that takes nothing is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// So many items are taken without credit.
+    /// So many items are taken without credit, at first.
     pub soft: usize,
     /// More than this are never taken.
     pub hard: usize,
-    /// The credit of an empty queue.
+    /// The credit of a new queue.
     pub burst: usize,
 }
 
@@ -46,50 +53,6 @@ pub enum QueueError {
     /// It takes nothing any more.
     #[error("the queue is closed")]
     Closed,
-}
-
-/// Who may come in. Pure.
-#[derive(Clone, Copy, Debug)]
-struct Credit {
-    limits: QueueLimits,
-    left: f64,
-}
-
-impl Credit {
-    fn new(limits: QueueLimits) -> Self {
-        Self {
-            limits,
-            left: as_credit(limits.burst),
-        }
-    }
-
-    /// Lets one more in beside `present`.
-    fn admit(&mut self, present: usize) -> Result<(), QueueError> {
-        if present >= self.limits.hard {
-            return Err(QueueError::Full);
-        }
-        if present >= self.limits.soft {
-            if self.left < 1.0 {
-                return Err(QueueError::NoCredit);
-            }
-            self.left -= 1.0;
-        }
-        Ok(())
-    }
-
-    /// One has gone and `present` are left.
-    fn released(&mut self, present: usize) {
-        if present < self.limits.soft {
-            let free = as_credit(self.limits.soft - present);
-            let earned = free / as_credit(self.limits.soft.max(1));
-            self.left = (self.left + earned).min(as_credit(self.limits.burst));
-        }
-    }
-}
-
-/// Counts here are far below what a float holds exactly.
-fn as_credit(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 struct Inside<T> {
@@ -142,8 +105,7 @@ impl<T> Queue<T> {
         if inside.closed {
             return Err((item, QueueError::Closed));
         }
-        let present = inside.items.len();
-        if let Err(error) = inside.credit.admit(present) {
+        if let Err(error) = inside.credit.admit() {
             return Err((item, error));
         }
         inside.items.push_back(item);
@@ -160,12 +122,25 @@ impl<T> Queue<T> {
     pub async fn submit(&self, item: T) -> Result<(), (T, QueueError)> {
         let mut item = item;
         loop {
-            let left = self.0.left.notified();
+            let mut left = pin!(self.0.left.notified());
+            // In line before the look, or what leaves in between is never heard of.
+            left.as_mut().enable();
             item = match self.try_submit(item) {
                 Err((item, QueueError::Full | QueueError::NoCredit)) => item,
-                settled => return settled,
+                settled => {
+                    self.pass_on();
+                    return settled;
+                }
             };
             left.await;
+        }
+    }
+
+    /// Lets the next in that waits, if there still is room: one that left may have earned
+    /// enough for two. Were it woken in vain, it would lose its place in the line.
+    fn pass_on(&self) {
+        if self.inside().credit.verdict().is_ok() {
+            self.0.left.notify_one();
         }
     }
 
@@ -173,12 +148,13 @@ impl<T> Queue<T> {
     /// Cancellation safe.
     pub async fn receive(&self) -> Option<T> {
         loop {
-            let arrived = self.0.arrived.notified();
+            let mut arrived = pin!(self.0.arrived.notified());
+            // In line before the look, or two that arrive in between wake only one of two.
+            arrived.as_mut().enable();
             {
                 let mut inside = self.inside();
                 if let Some(item) = inside.items.pop_front() {
-                    let present = inside.items.len();
-                    inside.credit.released(present);
+                    inside.credit.release();
                     drop(inside);
                     self.0.left.notify_one();
                     return Some(item);
@@ -198,9 +174,20 @@ impl<T> Queue<T> {
         self.0.left.notify_waiters();
     }
 
+    /// Takes nothing more, and drops what is in it; how many items that were.
+    pub fn discard(&self) -> usize {
+        self.close();
+        let mut inside = self.inside();
+        inside.credit.clear();
+        let items = std::mem::take(&mut inside.items);
+        // What an item does when it is dropped may concern this queue.
+        drop(inside);
+        items.len()
+    }
+
     /// How many items wait.
     pub fn len(&self) -> usize {
-        self.inside().items.len()
+        self.inside().credit.present()
     }
 
     /// Whether none waits.
@@ -218,39 +205,4 @@ impl<T> fmt::Debug for Queue<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn no_sequence_passes_the_hard_limit_or_mints_credit(
-            soft in 0..20_usize,
-            more in 0..20_usize,
-            burst in 0..20_usize,
-            steps in proptest::collection::vec(any::<bool>(), 0..200),
-        ) {
-            let limits = QueueLimits { soft, hard: soft + more, burst };
-            let mut credit = Credit::new(limits);
-            let mut present = 0;
-            for adds in steps {
-                if adds {
-                    match credit.admit(present) {
-                        Ok(()) => present += 1,
-                        Err(QueueError::Full) => prop_assert!(present >= limits.hard),
-                        Err(error) => {
-                            prop_assert_eq!(error, QueueError::NoCredit);
-                            prop_assert!(present >= soft && credit.left < 1.0);
-                        }
-                    }
-                } else if present > 0 {
-                    present -= 1;
-                    credit.released(present);
-                }
-                prop_assert!(present <= limits.hard);
-                prop_assert!((0.0..=as_credit(burst)).contains(&credit.left));
-            }
-        }
-    }
-}
+mod tests;
