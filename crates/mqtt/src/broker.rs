@@ -11,6 +11,23 @@
 //! core that [`shard::shard_of`] names, and cores pass each other
 //! [`ShardMessage`]s. The path of a message: `publish` → `route` → `deliver`
 //! into the outbox of each session → `drain` out of it.
+//!
+//! ```
+//! use tidegate_mqtt::broker::{Broker, Input, Output, Settings, time::Moment};
+//!
+//! let mut now = Moment::from_millis(0);
+//! let mut broker = Broker::new(now, Settings::default());
+//! broker.handle(now, Input::Tick);
+//! while let Some(output) = broker.poll_output() {
+//!     if let Output::Ready(connection) = output {
+//!         while let Some(packet) = broker.next_packet(now, connection) {
+//!             println!("{connection:?} is sent {packet:?}");
+//!         }
+//!     }
+//! }
+//! // Sleep until then, or until something happens.
+//! now = broker.next_deadline().unwrap_or(now);
+//! ```
 
 pub mod access;
 mod acknowledge;
@@ -59,6 +76,8 @@ pub mod topics;
 mod will;
 
 use std::{collections::VecDeque, rc::Rc};
+
+use smallvec::SmallVec;
 
 use self::{
     access::{AccessRules, AllowAll},
@@ -148,6 +167,8 @@ pub struct Broker {
     timers: Timers<TimerKey>,
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
+    /// The last word on what subscribers here want, to each other core.
+    interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
@@ -180,6 +201,7 @@ impl Broker {
             timers: Timers::default(),
             upkeep_armed: None,
             outputs: VecDeque::new(),
+            interest_told: SmallVec::new(),
             holding: Vec::new(),
             unchecked: Vec::new(),
             connect_rate: Bucket::new(limits.connect_rate, now),

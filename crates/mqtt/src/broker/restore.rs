@@ -1,6 +1,7 @@
 //! Building a core from what the store has kept.
 
 mod kept;
+mod redistribute;
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -23,9 +24,12 @@ use super::{
 const RESTART_GAP: u64 = super::limits::INFLIGHT_MAX as u64;
 
 impl Broker {
-    /// Takes over what the store has kept of this core's sessions, before
-    /// anything else happens. Nobody is connected: whoever was has lost its
-    /// connection `now`. What the state no longer needs is written as dropped.
+    /// Takes over what the store has kept of this core's sessions, and the
+    /// retained messages of all cores, before anything else happens. Nobody is
+    /// connected: whoever was has lost its connection `now`. What the state no
+    /// longer needs is written as dropped.
+    ///
+    /// If the number of cores has changed, [`Restored::redistribute`] comes first.
     pub fn restore(&mut self, now: Moment, restored: Restored) {
         let mut keys = BTreeMap::new();
         for stored in restored.sessions.values() {

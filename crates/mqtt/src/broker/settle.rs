@@ -131,19 +131,31 @@ impl Broker {
         }
     }
 
-    /// Tells the other cores what subscribers here want. Returns the numbers
-    /// that they must have taken before a SUBACK is true.
-    pub(super) fn tell_interest(&mut self) -> Reached {
-        let mut reached = Reached::default();
+    /// Tells the other cores what subscribers here want.
+    pub(super) fn tell_interest(&mut self) {
         let changes = self.subscriptions.take_changes();
-        let others = ShardSet::all_but(self.crossing.me(), self.crossing.count());
-        for shard in others.iter() {
-            let mut last = None;
-            for change in &changes {
-                last = Some(self.say(shard, ShardContent::Interest(change.clone())));
-            }
-            reached.shards.extend(last.map(|number| (shard, number)));
+        if changes.is_empty() {
+            return;
         }
-        reached
+        let others = ShardSet::all_but(self.crossing.me(), self.crossing.count());
+        self.interest_told.clear();
+        for shard in others.iter() {
+            for change in &changes {
+                let number = self.say(shard, ShardContent::Interest(change.clone()));
+                self.interest_told.retain(|(told, _)| *told != shard);
+                self.interest_told.push((shard, number));
+            }
+        }
+    }
+
+    /// What the other cores must have taken before it is true that all know
+    /// what subscribers here want; a filter told for an earlier subscriber
+    /// may be on its way still.
+    pub(super) fn all_know(&mut self) -> Reached {
+        self.tell_interest();
+        Reached {
+            anybody: false,
+            shards: self.interest_told.clone(),
+        }
     }
 }

@@ -41,7 +41,7 @@ impl Broker {
             });
         }
         // Before the client may count on it, all cores know that it wants it.
-        let reached = self.tell_interest();
+        let reached = self.all_know();
         let until = self.until(reached, self.journal.mark() != before);
         self.reply(key, Reply::suback(packet.packet_identifier, codes), until);
         Ok(())
@@ -210,7 +210,7 @@ impl Broker {
         let codes = filters
             .map(|filter| self.unsubscribe_one(key, filter))
             .collect();
-        let reached = self.tell_interest();
+        let reached = self.all_know();
         let until = self.until(reached, self.journal.mark() != before);
         self.reply(key, Reply::unsuback(packet.packet_identifier, codes), until);
     }
