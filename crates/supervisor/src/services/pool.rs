@@ -1,7 +1,7 @@
 //! Workers that do jobs from a queue.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub enum OnFault {
 pub enum Drain {
     /// They are done, for at most so long.
     Finish(Duration),
-    /// They are dropped.
+    /// They are dropped. Those under way go on until the service must end.
     Discard,
 }
 
@@ -120,6 +120,9 @@ impl fmt::Debug for PoolHandle {
 }
 
 /// Does the jobs of `queue`. Errors and panics are in the service's report.
+///
+/// The queue is closed when the pool ends, and jobs that were not begun are dropped, with a
+/// warning that says how many. So a pool that has ended stays so: started again it ends at once.
 pub fn worker_pool(
     name: impl Into<Arc<str>>,
     queue: Queue<Operation>,
@@ -129,7 +132,7 @@ pub fn worker_pool(
 }
 
 /// Does the jobs of `queue`, and calls `observer` with each error and each panic, but not with
-/// success. They are in no report and stop no worker.
+/// success. They are in no report and stop no worker; a panic of the observer's own is reported.
 pub fn observed_pool(
     name: impl Into<Arc<str>>,
     queue: Queue<Operation>,
@@ -152,13 +155,10 @@ fn pool(
     options: PoolOptions,
     observer: Option<Observer>,
 ) -> Service {
-    let stop = StopPolicy {
-        drain: match options.drain {
-            Drain::Finish(limit) => limit,
-            Drain::Discard => Duration::from_secs(1),
-        },
-        ..StopPolicy::default()
-    };
+    let mut stop = StopPolicy::default();
+    if let Drain::Finish(limit) = options.drain {
+        stop.drain = limit;
+    }
     Service::new(name, move |context: Context| {
         let pool = Pool {
             queue: queue.clone(),
@@ -185,16 +185,27 @@ impl Pool {
         tokio::pin!(working);
         tokio::select! {
             _ = &mut working => {}
-            () = self.context.drain().cancelled() => {
-                self.queue.close();
-                if let Drain::Finish(limit) = self.options.drain {
+            () = self.context.drain().cancelled() => match self.options.drain {
+                Drain::Finish(limit) => {
+                    self.queue.close();
                     // What is not done by then goes with the queue.
                     let _ = timeout(limit, working).await;
                 }
-            }
+                Drain::Discard => {
+                    self.give_up();
+                    working.await;
+                }
+            },
         }
-        // The last one out: nobody should put in what nobody will do.
-        self.queue.close();
+    }
+
+    /// Closes the queue and drops what nobody will do: whoever waits for it is to hear so.
+    fn give_up(&self) {
+        let lost = self.queue.discard();
+        if lost > 0 {
+            let service = self.context.path();
+            tracing::warn!(service, lost, "jobs were dropped before they were begun");
+        }
     }
 
     async fn work(&self) {
@@ -209,13 +220,28 @@ impl Pool {
                     (Failure::Panic(report), self.options.on_panic)
                 }
             };
-            match &self.observer {
-                Some(observer) => observer(&failure),
-                None => self.context.fail(failure),
-            }
+            self.tell(failure);
             if then == OnFault::StopWorker {
                 return;
             }
         }
+    }
+
+    fn tell(&self, failure: Failure) {
+        let Some(observer) = &self.observer else {
+            return self.context.fail(failure);
+        };
+        // One that panics is at fault itself, and no reason to leave the other jobs undone.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| observer(&failure))) {
+            let report = PanicReport::from_payload(&*payload);
+            self.context.fail(Failure::Panic(report));
+        }
+    }
+}
+
+impl Drop for Pool {
+    /// However it ended: by its last worker, when it was told to, or by being dropped.
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
