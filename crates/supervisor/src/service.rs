@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::context::Context;
 use crate::error::BoxError;
-use crate::machine::{Gate, Hooks, UnitSpec};
+use crate::machine::{Gate, UnitSpec};
 use crate::policy::{OnExit, Restart, StopPolicy};
 use crate::report::ExitReport;
 
@@ -162,17 +162,7 @@ impl Service {
         Fut: Future<Output: Ending> + 'static,
     {
         Self {
-            spec: UnitSpec {
-                name: name.into(),
-                requires: Vec::new(),
-                wants: Vec::new(),
-                gate: Gate::Immediate,
-                heartbeat: None,
-                restart: Restart::Never,
-                stop: StopPolicy::default(),
-                on_exit: OnExit::Ignore,
-                hooks: Hooks::default(),
-            },
+            spec: UnitSpec::named(name),
             parts: Parts {
                 run: factory(run),
                 shutdown: None,

@@ -8,20 +8,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::{Backoff, Exhausted, Intensity, Restart, Strategy};
 
-fn spec(name: &str) -> UnitSpec {
-    UnitSpec {
-        name: name.into(),
-        requires: Vec::new(),
-        wants: Vec::new(),
-        gate: Gate::Immediate,
-        heartbeat: None,
-        restart: Restart::Never,
-        stop: StopPolicy::default(),
-        on_exit: OnExit::Ignore,
-        hooks: Hooks::default(),
-    }
-}
-
 /// A unit whose every trait is drawn from a number.
 fn drawn(name: &str, number: u32, earlier: &[String]) -> UnitSpec {
     let bit = |position: u32| number >> position & 1 == 1;
@@ -63,7 +49,7 @@ fn drawn(name: &str, number: u32, earlier: &[String]) -> UnitSpec {
             cleanup: bit(9),
             reload: bit(10),
         },
-        ..spec(name)
+        ..UnitSpec::named(name)
     }
 }
 
@@ -256,7 +242,7 @@ fn a_million_come_and_go_without_growth() {
     let now = Instant::now();
     machine.input(Input::Start, now);
     for _ in 0..1_000_000 {
-        let unit = machine.add(spec("one"));
+        let unit = machine.add(UnitSpec::named("one"));
         machine.input(Input::Tick, now);
         machine.input(Input::RunReturned(unit, Outcome::Completed), now);
         machine.forget(unit);

@@ -41,6 +41,23 @@ pub(crate) struct UnitSpec {
     pub(crate) hooks: Hooks,
 }
 
+impl UnitSpec {
+    /// A unit called `name` that asks for nothing in particular.
+    pub(crate) fn named(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            requires: Vec::new(),
+            wants: Vec::new(),
+            gate: Gate::Immediate,
+            heartbeat: None,
+            restart: Restart::Never,
+            stop: StopPolicy::default(),
+            on_exit: OnExit::Ignore,
+            hooks: Hooks::default(),
+        }
+    }
+}
+
 /// How far something has come that runs once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
