@@ -155,7 +155,7 @@ impl Context {
         }
     }
 
-    /// The nearest value of this type.
+    /// The nearest value of this type: of this context, of the orchestrator, of those above.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let mut next = self.values.as_ref();
         while let Some(layer) = next {
@@ -164,7 +164,7 @@ impl Context {
             }
             next = layer.below.as_ref();
         }
-        None
+        self.attempt.hub.above()?.get()
     }
 }
 

@@ -4,13 +4,13 @@
 //! answer is queued for the [driver](crate::driver), which alone runs the services.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Values;
+use crate::context::{Context, Values};
 use crate::deferred::{DEFERRED_MAX, DeferError, Deferred};
 use crate::error::{AddError, BoxError, Failure, LifecycleError, ServiceError};
 use crate::machine::{Action, Input, Machine, Rules, UnitId};
@@ -36,6 +36,8 @@ pub(crate) struct Hub {
     pub(crate) setup: Setup,
     shared: Mutex<Shared>,
     values: Mutex<Values>,
+    /// What the orchestrator itself was given, if it runs as a service of another one.
+    above: OnceLock<Context>,
     pub(crate) pools: Mutex<Pools>,
     /// Wakes the driver.
     pub(crate) wake: Notify,
@@ -91,6 +93,7 @@ impl Hub {
                 timeline: Timeline::default(),
             }),
             values: Mutex::new(values),
+            above: OnceLock::new(),
             pools: Mutex::new(Pools::new()),
             wake: Notify::new(),
             events: broadcast::Sender::new(EVENTS_KEPT),
@@ -107,6 +110,15 @@ impl Hub {
 
     pub(crate) fn shared_values(&self) -> MutexGuard<'_, Values> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn above(&self) -> Option<&Context> {
+        self.above.get()
+    }
+
+    /// Runs below `context` from now on. One run has one place: a second is not heard.
+    pub(crate) fn place_below(&self, context: Context) {
+        self.above.get_or_init(|| context);
     }
 
     pub(crate) fn root(&self) -> &CancellationToken {
@@ -172,7 +184,9 @@ impl Hub {
         let present = shared.machine.by_name(&name);
         let present = present.and_then(|id| Some((id, shared.machine.unit(id)?.state.clone())));
         match present {
-            Some((id, State::Exited)) => shared.forget(id),
+            Some((id, State::Exited)) => {
+                shared.forget(id);
+            }
             Some(_) => return Err(AddError::Duplicate { name }),
             None => {}
         }
@@ -216,7 +230,12 @@ impl Hub {
 
     /// Forgets a service that has ended.
     pub(crate) fn forget(&self, unit: UnitId) {
-        self.shared().forget(unit);
+        // In this order, as where pools are added: nobody takes the name in between.
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = self.shared().forget(unit).and_then(|it| pools.remove(&it));
+        drop(pools);
+        // Jobs it has may look for pools themselves as they are dropped.
+        drop(pool);
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<UnitId> {
@@ -457,10 +476,12 @@ impl Shared {
         self.actions.extend(self.machine.actions());
     }
 
-    fn forget(&mut self, unit: UnitId) {
-        self.machine.forget(unit);
+    /// The name that is free again, if it had one to itself.
+    fn forget(&mut self, unit: UnitId) -> Option<Arc<str>> {
+        let name = self.machine.forget(unit);
         self.records.remove(&unit);
         self.arrivals.retain(|(id, _)| *id != unit);
+        name
     }
 }
 

@@ -193,13 +193,14 @@ impl Machine {
         id
     }
 
-    /// Forgets a unit that has ended, or never began.
-    pub(crate) fn forget(&mut self, id: UnitId) {
-        if let Some(unit) = self.units.remove(&id)
-            && self.names.get(&unit.spec.name) == Some(&id)
-        {
-            self.names.remove(&unit.spec.name);
+    /// Forgets a unit that has ended, or never began; the name that is free again.
+    pub(crate) fn forget(&mut self, id: UnitId) -> Option<Arc<str>> {
+        let name = self.units.remove(&id)?.spec.name;
+        if self.names.get(&name) != Some(&id) {
+            return None;
         }
+        self.names.remove(&name);
+        Some(name)
     }
 
     pub(crate) fn unit(&self, unit: UnitId) -> Option<&Unit> {

@@ -242,6 +242,7 @@ impl Orchestrator {
 
     async fn run_within(self, context: Context) {
         let handle = self.handle();
+        handle.hub.place_below(context.clone());
         if self.start().is_err() {
             return;
         }

@@ -44,22 +44,29 @@ impl OrchestratorHandle {
         Ok(service)
     }
 
-    /// The pool of that key.
+    /// The nearest pool of that key: of this orchestrator, or of those above.
     ///
     /// # Errors
     ///
     /// There is none.
     pub fn pool(&self, key: &str) -> Result<PoolHandle, UnknownPool> {
         let pools = self.hub.pools.lock();
-        let pools = pools.unwrap_or_else(PoisonError::into_inner);
-        pools.get(key).cloned().ok_or_else(|| UnknownPool {
-            key: Arc::from(key),
-        })
+        let found = pools
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned();
+        match (found, self.hub.above()) {
+            (Some(pool), _) => Ok(pool),
+            (None, Some(above)) => above.pool(key),
+            (None, None) => Err(UnknownPool {
+                key: Arc::from(key),
+            }),
+        }
     }
 }
 
 impl Context {
-    /// The worker pool of that key, of the service's orchestrator.
+    /// The nearest worker pool of that key: of the service's orchestrator, or of those above.
     ///
     /// # Errors
     ///

@@ -293,3 +293,72 @@ fn duplicate_pool_key_rejected() {
     let again = handle.add_pool("mail", PoolOptions::default());
     assert!(matches!(again, Err(AddError::Duplicate { .. })));
 }
+
+/// What a job of the pool `key` answers, asked by a service that has `context`.
+async fn answer_of(context: &Context, key: &str) -> Option<Arc<str>> {
+    let pool = context.pool(key).ok()?;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let job = |context: Context| async move { tell.send(Arc::from(context.path())).unwrap() };
+    pool.submit(job).await.ok()?;
+    told.await.ok()
+}
+
+#[test]
+fn the_nearest_pool_wins() {
+    paused(async {
+        let diary = Diary::default();
+        let told = diary.clone();
+        let service = Service::new("one", move |context: Context| {
+            let diary = told.clone();
+            async move {
+                for key in ["mail", "images", "sounds"] {
+                    diary.note(format!("{:?}", answer_of(&context, key).await));
+                }
+            }
+        });
+        let below = Orchestrator::builder("below").build();
+        below.add(service).unwrap();
+        let pool = below.handle();
+        pool.add_pool("mail", PoolOptions::default()).unwrap();
+        let all = Orchestrator::builder("all").build();
+        for key in ["mail", "images"] {
+            let added = all.handle().add_pool(key, PoolOptions::default());
+            added.unwrap();
+        }
+        all.add(below.into_service()).unwrap();
+        all.start().unwrap();
+        let answers = tokio::time::timeout(seconds(10), async {
+            while diary.entries().len() < 3 {
+                tokio::time::sleep(millis(5)).await;
+            }
+        });
+        answers.await.unwrap();
+        assert_eq!(
+            diary.entries(),
+            [r#"Some("below/mail")"#, r#"Some("all/images")"#, "None"]
+        );
+        all.close("now");
+        all.wait().await.unwrap();
+    });
+}
+
+#[test]
+fn a_pool_that_was_removed_is_found_no_more() {
+    paused(async {
+        let all = Orchestrator::builder("all").build();
+        let handle = all.handle();
+        all.start().unwrap();
+        for _ in 0..3 {
+            handle.add_pool("mail", PoolOptions::default()).unwrap();
+            handle
+                .pool("mail")
+                .unwrap()
+                .try_submit(|_| async {})
+                .unwrap();
+            handle.remove("mail").await.unwrap();
+            assert_eq!(&*handle.pool("mail").unwrap_err().key, "mail");
+        }
+        all.close("now");
+        all.wait().await.unwrap();
+    });
+}

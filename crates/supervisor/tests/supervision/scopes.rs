@@ -86,3 +86,29 @@ fn values_are_layered_and_the_nearest_wins() {
         all.wait().await.unwrap();
     });
 }
+
+#[test]
+fn values_of_the_orchestrator_above_are_seen_below() {
+    paused(async {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let service = Service::once("one", |context: Context| async move {
+            let text = context.get::<&str>().map(|it| *it);
+            let number = context.get::<u32>().map(|it| *it);
+            let seen = (text, number, context.get::<String>());
+            tell.send(seen).unwrap();
+        });
+        let below = Orchestrator::builder("below").with("nearer").build();
+        below.add(service).unwrap();
+        let all = Orchestrator::builder("all")
+            .with("outermost")
+            .with(7_u32)
+            .build();
+        all.add(below.into_service()).unwrap();
+        all.start().unwrap();
+        let seen = tokio::time::timeout(seconds(10), told).await;
+        assert_eq!(seen.unwrap().unwrap(), (Some("nearer"), Some(7), None));
+        all.close("now");
+        let report = all.wait().await.unwrap();
+        assert!(report.is_clean(), "{report}");
+    });
+}
