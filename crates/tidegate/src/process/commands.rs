@@ -26,7 +26,7 @@ pub(super) fn command_service(wanted: &Command) -> Service {
         environment: wanted
             .environment
             .iter()
-            .map(|(name, value)| (name.into(), value.into()))
+            .map(|(name, value)| (name.into(), value.reveal().into()))
             .collect(),
         directory: wanted.directory.clone(),
     };

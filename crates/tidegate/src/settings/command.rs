@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::found::{Found, all};
 use super::scalars::Zero;
 use super::section::Section;
-use super::{Place, site_name};
+use super::{Place, Secret, site_name};
 
 /// One program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +16,12 @@ pub struct Command {
     pub name: String,
     /// Where it is defined.
     pub place: Place,
-    /// The program: a path, or a name to be looked for in `PATH`.
-    pub program: String,
+    /// The program: a path, or a name without `/` to be looked for in `PATH`.
+    pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Variables added to those of this process.
-    pub environment: BTreeMap<String, String>,
+    /// Variables added to those of this process. Programs are told passwords this way.
+    pub environment: BTreeMap<String, Secret>,
     /// Where it runs.
     pub directory: Option<PathBuf>,
     /// Whether it is started again when it ends.
@@ -57,11 +57,12 @@ pub(super) fn read_commands(found: &Found<'_>) -> Option<BTreeMap<String, Comman
 impl Command {
     fn read(section: &mut Section<'_>, place: Place) -> Option<Self> {
         let expected = "a program such as \"/usr/bin/exporter\"";
-        let program = section.parsed("program", expected, |text| {
-            if text.is_empty() || text.contains('\0') {
-                return Err("this is no program");
+        let program = section.read("program", expected, |found| {
+            match passable(found, found.text(expected)?)? {
+                "" => found.refuse("the program is empty", expected),
+                path if path.contains('/') => Some(found.findings().resolve(path)),
+                name => Some(PathBuf::from(name)),
             }
-            Ok(text.to_owned())
         });
         let program = program.required();
         let expected = "an array of strings";
@@ -69,7 +70,7 @@ impl Command {
             let items = found.items(expected)?;
             all(items
                 .iter()
-                .map(|item| item.text("a string").map(str::to_owned)))
+                .map(|item| Some(passable(item, item.text("a string")?)?.to_owned())))
         });
         let arguments = arguments.or(Vec::new());
         let expected = "a table of strings, such as { LANG = \"C\" }";
@@ -79,14 +80,18 @@ impl Command {
                 if name.is_empty() || name.contains(['=', '\0']) {
                     return found.refuse("this is no name of a variable", "a name such as LANG");
                 }
-                Some((name.to_owned(), found.text("a string")?.to_owned()))
+                let value = passable(&found, found.text("a string")?)?;
+                Some((name.to_owned(), Secret::new(value)))
             }))?;
             Some(pairs.into_iter().collect())
         });
         let environment = environment.or(BTreeMap::new());
-        let directory = section.read("directory", "a directory", |found| {
-            let text = found.text("a directory")?;
-            Some(found.findings().resolve(text))
+        let expected = "a directory";
+        let directory = section.read("directory", expected, |found| {
+            match passable(found, found.text(expected)?)? {
+                "" => found.refuse("the path is empty", expected),
+                path => Some(found.findings().resolve(path)),
+            }
         });
         let directory = directory.optional();
         let restarts = [
@@ -108,4 +113,12 @@ impl Command {
             restart,
         })
     }
+}
+
+/// What a program can be handed: its own strings end at a zero byte.
+fn passable<'t>(found: &Found<'_>, text: &'t str) -> Option<&'t str> {
+    if text.contains('\0') {
+        return found.refuse("there is a zero byte in it", "text without zero bytes");
+    }
+    Some(text)
 }

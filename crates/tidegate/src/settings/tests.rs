@@ -316,10 +316,53 @@ fn a_command_is_read_to_its_last_key() {
     let settings = good(&text);
     let command = &settings.commands["exporter"];
     assert_eq!(command.arguments, ["--quiet"]);
-    assert_eq!(command.environment["LANG"], "C");
+    assert_eq!(command.environment["LANG"].reveal(), "C");
     assert_eq!(command.restart, CommandRestart::Always);
     let wrong = format!(
         "{MINIMAL}\n[commands.exporter]\nprogram = \"\"\nrestart = \"sometimes\"\narguments = [1]\n"
     );
     assert_eq!(errors(&wrong).len(), 3);
+}
+
+#[test]
+fn a_password_in_a_command_s_environment_is_not_shown() {
+    let text = format!(
+        "{MINIMAL}\n[commands.exporter]\nprogram = \"exporter\"\n\
+         environment = {{ DATABASE = \"postgres://hunter2@db\" }}\n"
+    );
+    let shown = format!("{:#?}", good(&text));
+    assert!(
+        shown.contains("DATABASE") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_program_with_a_path_is_found_from_the_file_s_directory() {
+    let program_of = |program: &str| {
+        let text = format!("{MINIMAL}\n[commands.tool]\nprogram = \"{program}\"\n");
+        let settings = parse(&text, "test.toml", Path::new("/etc/tidegate")).unwrap();
+        settings.commands["tool"].program.display().to_string()
+    };
+    assert_eq!(program_of("tool"), "tool", "it is looked for in PATH");
+    assert_eq!(program_of("bin/tool"), "/etc/tidegate/bin/tool");
+    assert_eq!(program_of("/bin/tool"), "/bin/tool");
+}
+
+#[test]
+fn what_no_program_can_be_handed_is_refused_where_it_is() {
+    let text = format!(
+        "{MINIMAL}\n[commands.tool]\nprogram = \"a\\u0000b\"\narguments = [\"ok\", \"\\u0000\"]\n\
+         environment = {{ A = \"\\u0000\", \"B=C\" = \"\" }}\ndirectory = \"\"\n"
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "12:11 commands.tool.program: there is a zero byte in it",
+            "13:20 commands.tool.arguments[1]: there is a zero byte in it",
+            "14:21 commands.tool.environment.A: there is a zero byte in it",
+            "14:39 commands.tool.environment.\"B=C\": this is no name of a variable",
+            "15:13 commands.tool.directory: the path is empty",
+        ]
+    );
 }
