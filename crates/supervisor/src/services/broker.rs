@@ -34,7 +34,7 @@ impl<T> Clone for Broker<T> {
 }
 
 impl<T: Clone> Broker<T> {
-    /// A broker that keeps `history` values for slow subscribers.
+    /// A broker that keeps `history` values for slow subscribers, rounded up to a power of two.
     ///
     /// # Panics
     ///

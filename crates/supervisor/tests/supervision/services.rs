@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream;
-use tidegate_supervisor::services::{group, operation, process_stream, server_service, wait_all};
+use tidegate_supervisor::services::{
+    Broker, broker_service, group, operation, process_stream, server_service, wait_all,
+};
 use tidegate_supervisor::{BoxError, Context, Orchestrator, Strategy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::rig::{Diary, fail, failing, patient, paused, seconds};
 
@@ -165,5 +168,39 @@ fn server_bind_error_fails_ready() {
         assert!(report.errors[0].to_string().contains("port is taken"));
         all.close("now");
         all.wait().await.unwrap();
+    });
+}
+
+#[test]
+fn a_slow_subscriber_misses_the_oldest_and_is_told_how_many() {
+    paused(async {
+        let broker = Broker::new(4);
+        assert_eq!(broker.publish(0), 0, "nobody listens yet");
+        let mut slow = broker.subscribe().unwrap();
+        let mut prompt = broker.subscribe().unwrap();
+        for number in 1..=10 {
+            assert_eq!(broker.publish(number), 2, "the slow one holds up nobody");
+            assert_eq!(prompt.recv().await, Ok(number));
+        }
+        assert_eq!(slow.recv().await, Err(RecvError::Lagged(6)));
+        assert_eq!(slow.recv().await, Ok(7));
+    });
+}
+
+#[test]
+fn subscribers_get_what_was_published_and_then_the_broker_s_end() {
+    paused(async {
+        let broker = Broker::new(4);
+        let handle = broker_service("news", broker.clone()).into_handle();
+        handle.start().unwrap();
+        handle.ready().await.unwrap();
+        let mut subscriber = broker.subscribe().unwrap();
+        broker.publish("the last");
+        handle.close("now");
+        assert!(handle.wait().await.unwrap().is_clean());
+        assert_eq!(subscriber.recv().await, Ok("the last"));
+        assert_eq!(subscriber.recv().await, Err(RecvError::Closed));
+        assert!(broker.subscribe().is_none());
+        assert_eq!(broker.publish("too late"), 0);
     });
 }
