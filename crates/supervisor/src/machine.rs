@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::stop::Stage;
-pub(crate) use self::unit::{Gate, Hooks, Progress, Unit, UnitSpec};
+pub(crate) use self::unit::{Gate, Progress, Unit, UnitSpec};
 use crate::policy::{Budget, OnExit, StopPolicy, Strategy};
 use crate::state::{Cause, Phase, State};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::unit::Hooks;
 use super::*;
 use crate::policy::{Backoff, Exhausted, Intensity, Restart, Strategy};
 
