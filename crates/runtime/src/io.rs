@@ -4,6 +4,8 @@
 //! An [`Io`] holds no read buffer of its own. [`Io::poll_readable`] says when a
 //! read is worth a buffer, so that an idle connection keeps none.
 
+mod passage;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -17,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 use tokio_util::io::poll_read_buf;
+
+pub use self::passage::{ParkedSocket, Passage};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +63,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// A socket on its way to another worker.
+    Parked(ParkedSocket),
 }
 
 #[derive(Debug)]
@@ -232,6 +238,8 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            // Reading then says why there is nothing to be read.
+            Self::Parked(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -258,18 +266,14 @@ impl AsyncRead for Io {
     }
 }
 
-/// Forwards the writing half of [`AsyncWrite`] to whatever `$self` holds.
+/// Forwards a call to whatever `$self` holds, one of these variants.
 macro_rules! each_stream {
-    ($self:expr, $variant:ident, $first:ident, $second:ident, $stream:ident => $call:expr) => {
+    ($self:expr, $type:ident, [$($variant:ident),*], $stream:ident => $call:expr) => {
         match $self {
-            $variant::$first($stream) => {
+            $($type::$variant($stream) => {
                 let $stream = Pin::new($stream);
                 $call
-            }
-            $variant::$second($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
+            })*
         }
     };
 }
@@ -280,7 +284,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_write(cx, bytes))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -288,7 +292,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_write_vectored(cx, slices))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -296,11 +300,11 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_flush(cx))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(&mut self.stream, Stream, Plain, Tls, stream => stream.poll_shutdown(cx))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_shutdown(cx))
     }
 }
 
@@ -310,7 +314,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_read(cx, buffer))
+        each_stream!(self.get_mut(), Socket, [Tcp, Unix, Parked], stream => stream.poll_read(cx, buffer))
     }
 }
 
@@ -320,7 +324,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_write(cx, bytes))
+        each_stream!(self.get_mut(), Socket, [Tcp, Unix, Parked], stream => stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -328,7 +332,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_write_vectored(cx, slices))
+        each_stream!(self.get_mut(), Socket, [Tcp, Unix, Parked], stream => stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -336,11 +340,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_flush(cx))
+        each_stream!(self.get_mut(), Socket, [Tcp, Unix, Parked], stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(self.get_mut(), Socket, Tcp, Unix, stream => stream.poll_shutdown(cx))
+        each_stream!(self.get_mut(), Socket, [Tcp, Unix, Parked], stream => stream.poll_shutdown(cx))
     }
 }
 

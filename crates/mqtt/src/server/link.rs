@@ -1,0 +1,360 @@
+//! One connection: bytes to packets to the core, and back.
+//!
+//! Packets are read many at a time into a buffer that is held only while it has bytes in
+//! it, and written many at a time. The link knows no session; whatever a packet means, the
+//! core says. What it does say by itself is what comes before a session: that the client
+//! takes too long, speaks another version, or may not come in.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tidegate_runtime::buffer::{self, BufferSize};
+use tidegate_runtime::connections::{Accepted, ConnectionHandle};
+use tidegate_runtime::deadline::Deadline;
+use tidegate_runtime::io::{Io, PeerAddr};
+use tokio::io::AsyncWrite;
+
+use super::admit;
+use super::core::Core;
+use super::send_queue::SendQueue;
+use super::settings::ServerSettings;
+use crate::broker::{ConnectOrigin, ConnectionId, Input, Outgoing};
+use crate::codec::{
+    Connect, ConnectAck, ConnectAckProperties, DecodeError, Decoder, Encoder, PACKET_BYTES_LARGEST,
+    Packet, ProtocolVersion, ReasonCode,
+};
+
+/// How many times a link reads before it writes and others have their turn.
+const READS_PER_TURN: usize = 4;
+
+/// Encoded bytes beyond which no more packets are taken from the core.
+const SEND_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of an unfinished packet up to which they are moved to memory of their size, so
+/// that a slow sender does not hold a whole buffer.
+const MOVED_BYTES_MAX: usize = 4 * 1024;
+
+/// Why a connection ended otherwise than the protocol has it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The client sent no CONNECT in time.
+    #[error("no CONNECT came in time")]
+    ConnectTimeout,
+    /// The client took its last packets too slowly.
+    #[error("the client did not read to the end in time")]
+    CloseTimeout,
+    /// The client broke the protocol before it was connected.
+    #[error("{0}")]
+    Protocol(#[from] DecodeError),
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// CONNECT has not come.
+    New,
+    /// The core has it.
+    Open,
+    /// What is queued is written, then the end.
+    Flushing,
+    /// The end was written; the client's is awaited, so that what it still sends does not
+    /// make the kernel throw our last packets away.
+    Lingering,
+}
+
+/// A connection's number at the core, given back with it.
+struct Seat {
+    core: Rc<Core>,
+    connection: ConnectionId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.core.leave_seat(self.connection);
+    }
+}
+
+/// A connection being served.
+pub(super) struct Link {
+    seat: Seat,
+    io: Io,
+    peer: PeerAddr,
+    handle: ConnectionHandle,
+    settings: Rc<ServerSettings>,
+    decoder: Decoder,
+    encoder: Encoder,
+    /// The start of a packet whose rest has not come.
+    unfinished: Option<BytesMut>,
+    queue: SendQueue,
+    deadline: Deadline,
+    phase: Phase,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("connection", &self.seat.connection)
+            .field("peer", &self.peer)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(super) fn new(core: &Rc<Core>, settings: &Rc<ServerSettings>, accepted: Accepted) -> Self {
+        let Accepted {
+            io, peer, handle, ..
+        } = accepted;
+        let deadline = Deadline::new();
+        deadline.arm(settings.connect_timeout);
+        // Until its CONNECT a connection may have to make room for another.
+        handle.mark_idle();
+        Self {
+            seat: Seat {
+                core: Rc::clone(core),
+                connection: core.take_seat(),
+            },
+            io,
+            peer,
+            handle,
+            settings: Rc::clone(settings),
+            decoder: Decoder::server(settings.connect_packet_bytes),
+            encoder: Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
+            unfinished: None,
+            queue: SendQueue::default(),
+            deadline,
+            phase: Phase::New,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn serve(mut self) -> Result<(), LinkError> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.seat.core.attend(self.seat.connection);
+        self.watch_leaving(cx);
+        if self.deadline.poll_elapsed(cx).is_ready() {
+            return Poll::Ready(match self.phase {
+                Phase::New => Err(LinkError::ConnectTimeout),
+                Phase::Lingering => Ok(()),
+                Phase::Open | Phase::Flushing => Err(LinkError::CloseTimeout),
+            });
+        }
+        let read = self.poll_receive(cx)?;
+        if read == Received::End {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(Err(error)) = self.poll_transmit(cx) {
+            return Poll::Ready(Err(error.into()));
+        }
+        if read == Received::More {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// A site that is going sends its clients away, whoever of them hears of it first.
+    fn watch_leaving(&mut self, cx: &mut Context<'_>) {
+        if self.phase == Phase::New && self.handle.poll_leaving(cx).is_ready() {
+            self.finish();
+        }
+        if self.handle.poll_draining(cx).is_ready() && !self.handle.is_evicted() {
+            self.seat.core.shut_down();
+            if self.phase == Phase::New {
+                self.finish();
+            }
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Received, LinkError> {
+        for _ in 0..READS_PER_TURN {
+            match self.io.poll_readable(cx) {
+                Poll::Pending => return Ok(Received::All),
+                Poll::Ready(result) => result?,
+            }
+            let mut bytes = match self.unfinished.take() {
+                Some(bytes) => bytes,
+                None => buffer::take(BufferSize::Body),
+            };
+            if bytes.capacity() - bytes.len() < MOVED_BYTES_MAX {
+                bytes.reserve(BufferSize::Body.bytes());
+            }
+            let read = self.io.poll_read_into(cx, &mut bytes);
+            if matches!(read, Poll::Ready(Ok(1..))) {
+                let understood = self.take_packets(&mut bytes);
+                self.keep_unfinished(bytes);
+                understood?;
+            } else {
+                self.keep_unfinished(bytes);
+            }
+            match read {
+                Poll::Pending => return Ok(Received::All),
+                Poll::Ready(Ok(0)) => return Ok(Received::End),
+                Poll::Ready(result) => drop(result?),
+            }
+        }
+        Ok(Received::More)
+    }
+
+    fn keep_unfinished(&mut self, bytes: BytesMut) {
+        match bytes.len() {
+            0 => buffer::give(bytes, BufferSize::Body),
+            1..=MOVED_BYTES_MAX => {
+                self.unfinished = Some(BytesMut::from(&bytes[..]));
+                buffer::give(bytes, BufferSize::Body);
+            }
+            _ => self.unfinished = Some(bytes),
+        }
+    }
+
+    /// Hands all whole packets to the core.
+    fn take_packets(&mut self, bytes: &mut BytesMut) -> Result<(), LinkError> {
+        let result = loop {
+            if matches!(self.phase, Phase::Flushing | Phase::Lingering) {
+                bytes.clear();
+                break Ok(());
+            }
+            match self.decoder.decode(bytes) {
+                Ok(Some(Packet::Connect(packet))) => self.connect(packet),
+                Ok(Some(packet)) => self.seat.core.handle(Input::Packet {
+                    connection: self.seat.connection,
+                    packet,
+                }),
+                Ok(None) => break Ok(()),
+                Err(error) => {
+                    bytes.clear();
+                    break self.refuse_bytes(error);
+                }
+            }
+        };
+        self.seat.core.settle();
+        result
+    }
+
+    fn connect(&mut self, packet: Box<Connect>) {
+        let properties = &packet.properties;
+        let packet_bytes_max = properties
+            .packet_bytes_max
+            .map_or(PACKET_BYTES_LARGEST, |bytes| bytes.get());
+        self.encoder = Encoder::new(packet.version, packet_bytes_max);
+        self.decoder
+            .set_packet_bytes_max(self.settings.broker.packet_bytes);
+        self.handle.mark_busy();
+        self.deadline.disarm();
+        self.phase = Phase::Open;
+        match admit::identity(&self.settings, self.peer, &packet) {
+            Ok(identity) => self.seat.core.handle(Input::Connect {
+                connection: self.seat.connection,
+                packet,
+                origin: ConnectOrigin { identity },
+            }),
+            Err(reason) => self.refuse_connect(reason),
+        }
+    }
+
+    /// The client sent what is no packet, or not one that it may send.
+    fn refuse_bytes(&mut self, error: DecodeError) -> Result<(), LinkError> {
+        if self.phase == Phase::Open {
+            self.seat.core.handle(Input::Malformed {
+                connection: self.seat.connection,
+                reason: error.reason_code(),
+            });
+            return Ok(());
+        }
+        let DecodeError::ProtocolVersion { level } = error else {
+            return Err(error.into());
+        };
+        // MQTT-3.1.2-2. A client of an older version cannot read the answer of a newer.
+        let version = match level {
+            0..5 => ProtocolVersion::V311,
+            _ => ProtocolVersion::V5,
+        };
+        self.encoder = Encoder::new(version, PACKET_BYTES_LARGEST);
+        self.refuse_connect(error.reason_code());
+        Ok(())
+    }
+
+    fn refuse_connect(&mut self, reason: ReasonCode) {
+        self.put_packet(&Packet::ConnectAck(Box::new(ConnectAck {
+            session_present: false,
+            reason,
+            properties: ConnectAckProperties::default(),
+        })));
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Flushing;
+        self.deadline.arm(self.settings.close_timeout);
+    }
+
+    /// Writes what the core has, and the end when there is to be no more. Ready when it
+    /// is all written.
+    fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.fill_queue(cx);
+            if self.queue.is_empty() {
+                break;
+            }
+            ready!(self.queue.poll_send(&mut self.io, cx))?;
+        }
+        if self.phase == Phase::Flushing {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.phase = Phase::Lingering;
+            self.deadline.arm(self.settings.linger);
+            // Registers the task for the new deadline and for the client's end.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes packets from the core while there are some and there is room.
+    fn fill_queue(&mut self, cx: &Context<'_>) {
+        let connection = self.seat.connection;
+        while self.phase == Phase::Open && self.queue.bytes() < SEND_BYTES_MAX {
+            if self.seat.core.poll_ready(connection, cx).is_pending() {
+                return;
+            }
+            match self.seat.core.next_packet(connection) {
+                None => {}
+                Some(Outgoing::Packet(packet)) => self.put_packet(&packet),
+                Some(Outgoing::Publish(publish)) => {
+                    let version = self.encoder.version();
+                    let written = self.queue.put(|out| publish.write_head(version, out));
+                    if written.is_ok() {
+                        self.queue.put_payload(publish.message().payload());
+                    }
+                }
+                Some(Outgoing::Close) => self.finish(),
+            }
+        }
+    }
+
+    fn put_packet(&mut self, packet: &Packet) {
+        // What cannot be said to this client is left out: DISCONNECT in MQTT 3.1.1, and
+        // what is larger than it takes (MQTT-3.1.2-25).
+        let _ = self.queue.put(|out| self.encoder.encode(packet, out));
+    }
+}
+
+/// What a turn of reading found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// There is nothing more to read now.
+    All,
+    /// There may be more.
+    More,
+    /// The client has finished sending.
+    End,
+}

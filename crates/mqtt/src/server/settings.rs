@@ -1,0 +1,45 @@
+//! What a server grants its clients.
+
+use std::time::Duration;
+
+use crate::broker::limits::Limits;
+
+/// Settings of an MQTT server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// From the connection's start to the end of CONNECT.
+    pub connect_timeout: Duration,
+    /// The longest CONNECT, in bytes; it is read before anybody is known.
+    pub connect_packet_bytes: u32,
+    /// How long a client that is sent away may take to read what it is still sent.
+    pub close_timeout: Duration,
+    /// How long the client's own end is awaited after ours.
+    pub linger: Duration,
+    /// Who may come in without having proved who it is.
+    pub anonymous: Anonymous,
+    /// Limits of the sessions, for each core.
+    pub broker: Limits,
+}
+
+/// Who may come in without having proved who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Clients on this machine: from a loopback address or through a Unix socket.
+    #[default]
+    Local,
+    /// Everybody.
+    Everybody,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            connect_packet_bytes: 64 * 1024,
+            close_timeout: Duration::from_secs(5),
+            linger: Duration::from_secs(2),
+            anonymous: Anonymous::default(),
+            broker: Limits::default(),
+        }
+    }
+}
