@@ -6,6 +6,7 @@ pub mod access_log;
 pub mod balance;
 pub mod forward;
 pub mod logged;
+pub mod meter;
 pub mod resolve;
 pub mod route;
 pub mod site;

@@ -15,12 +15,14 @@ use http::header::{HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
 use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response, headers};
+use tidegate_runtime::clock;
 use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
 
 pub use self::forwarded::{ForwardedSpec, ViaName};
 pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
+use crate::meter::{RouteCells, SiteMeter, UNROUTED};
 use crate::route::{Match, Rewrite, RouteTable, path};
 use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec};
 
@@ -35,6 +37,8 @@ pub struct SiteSpec {
     pub forwarded: ForwardedSpec,
     /// What responses of upstreams are granted, but for the time limits of routes.
     pub client: ClientSettings,
+    /// What requests are counted with.
+    pub meter: SiteMeter,
 }
 
 /// What is done with the requests of one route.
@@ -90,12 +94,15 @@ pub struct Site {
     upstreams: Vec<Rc<Upstream>>,
     /// By position of the route.
     routes: Vec<RouteState>,
+    /// For requests that find no route.
+    unrouted: Arc<RouteCells>,
 }
 
 #[derive(Debug)]
 struct RouteState {
     name: Rc<str>,
     attempt: Attempt,
+    cells: Arc<RouteCells>,
 }
 
 impl Site {
@@ -106,6 +113,23 @@ impl Site {
 
     async fn answer(&self, exchange: Exchange) -> Result<Response, Fault> {
         let Exchange { request, context } = exchange;
+        let mut cells = &self.unrouted;
+        let outcome = self.serve(request, &context, &mut cells).await;
+        let status = match &outcome {
+            Ok(response) => response.status(),
+            Err(fault) => fault.kind().status(),
+        };
+        cells.count(status, clock::now().since(context.started()));
+        outcome
+    }
+
+    /// Notes in `cells` where the request is to be counted, as soon as that is known.
+    async fn serve<'a>(
+        &'a self,
+        request: Request<Body>,
+        context: &Context,
+        cells: &mut &'a Arc<RouteCells>,
+    ) -> Result<Response, Fault> {
         // What finds the route and prepares the request is done with before the
         // wait: only what the response needs is kept through it.
         let Passage {
@@ -113,11 +137,11 @@ impl Site {
             upstream,
             attempt,
             mut forwarding,
-        } = match self.step(request, &context)? {
+        } = match self.step(request, context, cells)? {
             Step::Answered(response) => return Ok(response),
             Step::Forward(passage) => passage,
         };
-        let outcome = upstream.exchange(&mut forwarding, attempt, &context).await;
+        let outcome = upstream.exchange(&mut forwarding, attempt, context).await;
         headers::give(forwarding.headers);
         let mut response = outcome?;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -135,13 +159,19 @@ impl Site {
     }
 
     /// Finds the request's route and does what can be done at once.
-    fn step(&self, request: Request<Body>, context: &Context) -> Result<Step<'_>, Fault> {
+    fn step<'a>(
+        &'a self,
+        request: Request<Body>,
+        context: &Context,
+        cells: &mut &'a Arc<RouteCells>,
+    ) -> Result<Step<'a>, Fault> {
         let path = path::canonical(asked_path(request.method(), request.uri()))
             .map_err(|fault| Fault::new(FaultKind::BadRequest, fault.to_string()))?;
         let Some(found) = self.spec.routes.find(asked_host(&request), &path) else {
             return Ok(Step::Answered(reply::plain(StatusCode::NOT_FOUND)));
         };
         let state = &self.routes[found.route];
+        *cells = &state.cells;
         context.note(|facts| facts.route = Some(state.name.clone()));
         let route = self.spec.routes.target(found.route);
         let mut response = match &route.action {
@@ -324,7 +354,8 @@ impl MakeService for SiteFactory {
             .iter()
             .map(|spec| {
                 let old = predecessor(spec).map(|upstream| &**upstream);
-                Rc::new(Upstream::new(spec, old, seed()))
+                let cells = self.spec.meter.upstream(&spec.name);
+                Rc::new(Upstream::new(spec, old, seed()).metered(cells))
             })
             .collect();
         let routes = self
@@ -334,12 +365,14 @@ impl MakeService for SiteFactory {
             .map(|(_, route)| RouteState {
                 name: Rc::from(&*route.name),
                 attempt: attempt(&self.spec.client, &route.timeouts),
+                cells: self.spec.meter.route(&route.name),
             })
             .collect();
         Ok(Site {
             spec: self.spec.clone(),
             upstreams,
             routes,
+            unrouted: self.spec.meter.route(&UNROUTED.into()),
         })
     }
 }

@@ -26,6 +26,7 @@ use tidegate_runtime::tls::ClientTls;
 pub use self::exchange::{Attempt, Forwarding};
 pub use self::pool::{Pool, PoolLimits};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};
+use crate::meter::UpstreamCells;
 use crate::resolve::Resolved;
 
 /// One upstream as the settings describe it, shared by all workers.
@@ -113,6 +114,7 @@ pub struct Upstream {
     name: Rc<str>,
     balancer: Balancer,
     endpoints: Vec<Endpoint>,
+    cells: Arc<UpstreamCells>,
 }
 
 /// A worker's side of one endpoint.
@@ -152,7 +154,14 @@ impl Upstream {
             name: Rc::from(&*spec.name),
             balancer,
             endpoints,
+            cells: Arc::default(),
         }
+    }
+
+    /// The same, counting with `cells`.
+    #[must_use]
+    pub fn metered(self, cells: Arc<UpstreamCells>) -> Self {
+        Self { cells, ..self }
     }
 
     /// Its name in the settings.

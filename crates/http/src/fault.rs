@@ -3,12 +3,16 @@
 //! The kind decides the status a client sees, whether another attempt may help,
 //! and the name in logs and metrics: one `match` each, here.
 
+mod count;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
 use http::StatusCode;
 
+pub(crate) use self::count::count;
+pub use self::count::counts;
 use crate::h1::codec::ParseError;
 
 /// A request that could not be served, or a body that could not be finished.

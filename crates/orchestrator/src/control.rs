@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_runtime::cancel::Lifespan;
+use tidegate_runtime::cancel::{CancelToken, Lifespan};
 use tidegate_runtime::worker::{WorkerEnd, WorkerIndex, allowed_cores};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use self::change::{Applied, ApplyError, Change};
 use self::dispatch::Ledger;
-pub use self::respawn::{RESPAWN_PAUSE_FIRST, RESPAWN_PAUSE_LONGEST};
+pub use self::respawn::{RESPAWN_PAUSE_FIRST, RESPAWN_PAUSE_LONGEST, WorkerLives};
 pub use self::shutdown::{SHUTDOWN_GRACE, ShutdownReport};
 pub use self::status::{ConnectionCount, SiteStatus, Status, WorkerStatus};
 use self::table::Table;
@@ -168,23 +168,32 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
     /// Outside a tokio runtime.
     pub fn spawn_workers_async(&mut self) -> Vec<WorkerJoin> {
         let runtime = Handle::current();
+        let mut joins = Vec::with_capacity(self.shared.workers);
+        for lives in self.spawn_workers() {
+            let worker = lives.worker();
+            let (end, ended) = oneshot::channel();
+            runtime.spawn(respawn::watch(lives, end));
+            joins.push(WorkerJoin { worker, ended });
+        }
+        joins
+    }
+
+    /// Starts the workers, and leaves it to the caller to watch over each. Later calls start
+    /// nothing.
+    pub fn spawn_workers(&mut self) -> Vec<WorkerLives<F>> {
         if !self.shared.table().workers.is_empty() {
             return Vec::new();
         }
-        let mut joins = Vec::with_capacity(self.shared.workers);
-        for index in (0..self.shared.workers).map(WorkerIndex) {
-            let (end, ended) = oneshot::channel();
+        let indexes = (0..self.shared.workers).map(WorkerIndex);
+        let spawned = indexes.map(|index| {
             let (seat, thread) = respawn::start(&self.shared, index, Arc::default());
-            self.shared.table().workers.push(seat);
-            let watch = respawn::watch(Arc::clone(&self.shared), index, thread, end);
-            let watch = runtime.spawn(watch);
-            self.shared.table().watches.push((index, watch));
-            joins.push(WorkerJoin {
-                worker: index,
-                ended,
-            });
-        }
-        joins
+            let over = CancelToken::new();
+            let mut table = self.shared.table();
+            table.workers.push(seat);
+            table.watches.push((index, over.clone()));
+            WorkerLives::new(&self.shared, index, thread, over)
+        });
+        spawned.collect()
     }
 }
 

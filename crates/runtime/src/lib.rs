@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod clock;
 pub mod connections;
 pub mod deadline;
+pub mod in_place;
 pub mod io;
 pub mod listener;
 pub mod local;

@@ -15,6 +15,7 @@ mod backoff;
 mod bind;
 mod builder;
 mod group;
+mod passed;
 mod seat;
 mod set;
 
@@ -26,6 +27,7 @@ pub use self::bind::BindError;
 pub use self::builder::{
     DEFAULT_BACKLOG, DEFAULT_CONNECTIONS_MAX, DEFAULT_DRAIN, ListenerBuilder, ListenerOptions,
 };
+pub use self::passed::take_over;
 pub use self::seat::{HANDOVER_CAPACITY, HANDOVER_SLACK, ListenerCounters};
 pub use self::set::{ListenerSet, SocketId};
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, OpenError};
 use tidegate_gateway::logged::LogMode;
+use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
@@ -72,6 +73,7 @@ pub struct Assembler {
     /// Made when the first site needs them: gathering their randomness takes a while.
     tickets: OnceCell<TicketKeys>,
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
+    meters: Meters,
 }
 
 impl Assembler {
@@ -89,9 +91,10 @@ impl Assembler {
         let tls = self.tls(server)?;
         let upstreams = upstreams::specs(settings, server, &common.resolver)?;
         let log = log_mode(settings, server, common.access_log.as_ref());
+        let meter = self.meters.site(server.name.as_str());
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
-            chain: chain::site(server, upstreams, tls, log)?,
+            chain: chain::site(server, upstreams, tls, log, meter)?,
             listeners: listeners(server),
         })
     }
@@ -145,6 +148,27 @@ impl Assembler {
             Some(log) => log.close(LOG_CLOSE_TIMEOUT).map(|_| ()),
             None => Ok(()),
         }
+    }
+
+    /// What all requests are counted with.
+    pub const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Forgets the figures of what is not in `settings`.
+    pub fn forget_figures_of_others(&self, settings: &Settings) {
+        let server = |site: &str| settings.servers.get(site);
+        self.meters.retain(
+            |site, route| {
+                server(site).is_some_and(|server| {
+                    let mut routes = server.routes.iter();
+                    route == UNROUTED || routes.any(|it| chain::route_name(it) == route)
+                })
+            },
+            |site, upstream| {
+                server(site).is_some_and(|server| settings.upstreams_of(server).contains(upstream))
+            },
+        );
     }
 
     fn tickets(&self) -> Result<TicketKeys, TlsConfigError> {

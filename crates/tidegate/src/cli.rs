@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
-/// `tidegate [run] [--config FILE] ...`, `tidegate check --config FILE`.
+/// `tidegate [run] [--config FILE] ...`, `tidegate check --config FILE`, `tidegate status` ...
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "tidegate",
@@ -28,6 +28,64 @@ pub enum Verb {
     Run(RunArgs),
     /// Say everything that is wrong with a configuration file; exit code 2 if it is.
     Check(CheckArgs),
+    /// Show what a running process serves.
+    Status(OperateArgs),
+    /// Show the services of a running process: state, restarts, last error.
+    Services(OperateArgs),
+    /// Have a running process read its file again; exit code 1 if it refuses.
+    Reload(OperateArgs),
+    /// Have a running process stop in order.
+    Drain(OperateArgs),
+    /// Have a running process log more, or less.
+    Log(LogArgs),
+}
+
+/// Which running process is asked, and how its answer is shown.
+#[derive(Debug, Clone, Args)]
+pub struct OperateArgs {
+    /// The process's admin server [default: that of --config, or 127.0.0.1:9901].
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+    /// The process's configuration file: names its admin server and token.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A file with the admin server's token.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presentation {
+    /// For people.
+    Human,
+    /// As it came.
+    Json,
+}
+
+impl OperateArgs {
+    /// How the answer is to be shown.
+    pub const fn presentation(&self) -> Presentation {
+        if self.json {
+            Presentation::Json
+        } else {
+            Presentation::Human
+        }
+    }
+}
+
+/// What `log` has to be told.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// A level, or directives such as `info,tidegate_http=debug`.
+    #[arg(value_name = "LEVEL")]
+    pub level: LogDirectives,
+    /// Which process.
+    #[command(flatten)]
+    pub operate: OperateArgs,
 }
 
 /// What `run` can be told.
@@ -134,7 +192,7 @@ mod tests {
     fn run(words: &[&str]) -> RunArgs {
         match verb(words).unwrap() {
             Verb::Run(arguments) => arguments,
-            Verb::Check(_) => panic!("not run"),
+            _ => panic!("not run"),
         }
     }
 

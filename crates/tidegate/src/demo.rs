@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use thiserror::Error;
 use tidegate_http::server::{HttpServerFactory, ServerSettings};
 use tidegate_http::{Body, Exchange, Fault, Response};
 use tidegate_orchestrator::{Change, SiteName};
@@ -19,11 +18,13 @@ use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::{ArcAsyncMakeService, MakeService, Service};
 
 use crate::assemble::{SiteChain, SiteChange};
-use crate::deployer::{Deployer, UpdateError};
+use crate::cli::LogFormat;
+use crate::process::Plan;
 use crate::settings::{self, Colour};
 
-/// The port tried first; the kernel picks another if it is taken.
+/// The ports tried first; the kernel picks others if they are taken.
 const PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 9901;
 
 /// How many names for the directory are tried.
 const DIRECTORY_NAMES_MAX: u32 = 16;
@@ -31,40 +32,41 @@ const DIRECTORY_NAMES_MAX: u32 = 16;
 /// The running demo; dropping it removes its socket's directory.
 pub struct Demo {
     address: SocketAddr,
+    admin: SocketAddr,
     directory: PathBuf,
 }
 
-/// Why there is no demo.
-#[derive(Debug, Error)]
-pub enum DemoError {
-    /// No place for the origin's socket, or no port.
-    #[error("no place for the demo: {0}")]
-    Io(#[from] io::Error),
-    /// Its settings are wrong: a defect of ours.
-    #[error("the demo's settings are wrong:\n{0}")]
-    Settings(String),
-    /// It could not be deployed.
-    #[error(transparent)]
-    Deploy(#[from] UpdateError),
-}
-
 impl Demo {
-    /// Starts the gateway and its origin.
+    /// Finds the demo a place.
     ///
     /// # Errors
     ///
-    /// No port, no directory for temporary files, or a defect.
-    pub async fn start() -> Result<(Self, Deployer), DemoError> {
-        let demo = Self {
-            address: free_address()?,
+    /// No port, or no directory for temporary files.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            address: free_address(PORT)?,
+            admin: free_address(ADMIN_PORT)?,
             directory: own_directory()?,
-        };
-        let socket = demo.directory.join("origin.sock");
-        let text = settings_text(demo.address, &socket);
+        })
+    }
+
+    /// The gateway and its origin.
+    ///
+    /// # Errors
+    ///
+    /// Its settings are wrong: a defect of ours.
+    pub fn into_plan(self, log_format: LogFormat) -> Result<Plan, String> {
+        let socket = self.directory.join("origin.sock");
+        let text = settings_text(self.address, self.admin, &socket);
         let settings = settings::parse(&text, "demo", Path::new(""))
-            .map_err(|report| DemoError::Settings(report.render(Colour::Plain)))?;
-        let deployer = Deployer::start(settings, vec![origin(&socket)]).await?;
-        Ok((demo, deployer))
+            .map_err(|report| report.render(Colour::Plain))?;
+        Ok(Plan {
+            settings,
+            extra: vec![origin(&socket)],
+            config: None,
+            demo: Some(self),
+            log_format,
+        })
     }
 
     /// Tells what to try.
@@ -74,6 +76,7 @@ impl Demo {
     )]
     pub fn introduce(&self) {
         let url = format!("http://{}", self.address);
+        let admin = self.admin;
         println!(
             "\nA gateway listens on {url}, in front of an origin that shows what it is sent.\n\
              Try:\n\
@@ -82,6 +85,9 @@ impl Demo {
              \n  curl -i {url}/old/page          # sent elsewhere\
              \n  curl --http2-prior-knowledge {url}/   # the same over HTTP/2\
              \n\
+             \nAsk it how it is:\
+             \n  tidegate status --admin {admin}\
+             \n  curl http://{admin}/metrics\n\
              \nWith a file of your own:  tidegate run --config FILE   (examples/ has some)\
              \nStop it with Ctrl-C.\n"
         );
@@ -111,16 +117,19 @@ fn own_directory() -> io::Result<PathBuf> {
     Err(taken)
 }
 
-fn free_address() -> io::Result<SocketAddr> {
-    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT));
+fn free_address(port: u16) -> io::Result<SocketAddr> {
+    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     usual
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?
         .local_addr()
 }
 
-fn settings_text(address: SocketAddr, socket: &Path) -> String {
+fn settings_text(address: SocketAddr, admin: SocketAddr, socket: &Path) -> String {
     format!(
         r#"
+[admin]
+listen = "{admin}"
+
 [servers.demo]
 protocol = "http"
 listen = ["{address}"]

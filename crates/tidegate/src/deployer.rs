@@ -1,17 +1,20 @@
 //! What is deployed, and how it becomes something else: all of it or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use thiserror::Error;
 use tidegate_gateway::access_log::CloseError;
+use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
 use tidegate_orchestrator::{
-    ApplyError, Change, Generation, RuntimeConfig, ShutdownReport, SiteName, Status, WorkerManager,
+    ApplyError, Change, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
 use tidegate_runtime::listener::ListenerBuilder;
-use tokio::task::AbortHandle;
+use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
+use tokio::task::spawn_local;
 
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
 use crate::settings::{self, EndpointAddress, Plan, Settings, plan};
@@ -22,6 +25,9 @@ pub enum UpdateError {
     /// The settings cannot be put to work.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// The look-up of names cannot start: the process stops.
+    #[error(transparent)]
+    Names(#[from] AddError),
     /// The workers or the listeners refused.
     #[error("{source}{}", placed(place.as_ref()))]
     Apply {
@@ -45,30 +51,46 @@ pub struct Updated {
     pub plan: Plan,
 }
 
-/// The look-up of names with one set of time limits; it ends when this is dropped.
+/// The look-up of names with one set of time limits, a service of its own; it ends when this
+/// is dropped.
 struct Names {
     resolver: ResolverHandle,
-    task: AbortHandle,
+    services: OrchestratorHandle,
+    service: Arc<str>,
 }
 
 impl Names {
-    fn start(dns: &settings::Dns) -> Self {
+    /// `number` tells it from those of other limits, which end when nobody needs them.
+    fn start(
+        dns: &settings::Dns,
+        services: &OrchestratorHandle,
+        number: u32,
+    ) -> Result<Self, AddError> {
         let (handle, run) = resolver(ResolverSettings {
             refresh: dns.refresh,
             timeout: dns.timeout,
             ..ResolverSettings::default()
         });
-        let run = run.run(SystemLookup, std::future::pending());
-        Self {
+        let service: Arc<str> = format!("dns-{number}").into();
+        services.add(Service::once(Arc::clone(&service), |context| {
+            let drain = context.drain().clone();
+            run.run(SystemLookup, drain.cancelled_owned())
+        }))?;
+        Ok(Self {
             resolver: handle,
-            task: tokio::task::spawn_local(run).abort_handle(),
-        }
+            services: services.clone(),
+            service,
+        })
     }
 }
 
 impl Drop for Names {
     fn drop(&mut self) {
-        self.task.abort();
+        let (services, service) = (self.services.clone(), Arc::clone(&self.service));
+        spawn_local(async move {
+            // One that stops with the rest is forgotten with the rest.
+            let _ = services.remove(&service).await;
+        });
     }
 }
 
@@ -76,37 +98,39 @@ impl Drop for Names {
 pub struct Deployer {
     manager: WorkerManager<SiteChain, ListenerBuilder>,
     assembler: Assembler,
+    services: OrchestratorHandle,
     names: Names,
+    /// How many look-ups there have been.
+    names_started: u32,
     settings: Settings,
     files: BTreeMap<String, Files>,
 }
 
 impl Deployer {
-    /// Starts the workers and deploys `settings`, and `extra` sites beside them.
+    /// Deploys `settings` on the workers of `manager`, and `extra` sites beside them.
     ///
     /// Must be called on the control thread's runtime.
     ///
     /// # Errors
     ///
     /// Anything that would refuse an update; the workers are gone again then.
-    pub async fn start(settings: Settings, extra: Vec<SiteChange>) -> Result<Self, UpdateError> {
-        let mut manager = WorkerManager::new(RuntimeConfig {
-            workers: settings.runtime.workers,
-            pin: settings.runtime.pin,
-            command_timeout: settings.runtime.command_timeout,
-        });
+    pub async fn start(
+        manager: WorkerManager<SiteChain, ListenerBuilder>,
+        services: OrchestratorHandle,
+        settings: Settings,
+        extra: Vec<SiteChange>,
+    ) -> Result<Self, UpdateError> {
         let mut deployer = Self {
             assembler: Assembler::default(),
-            names: Names::start(&settings.dns),
+            names: Names::start(&settings.dns, &services, 0)?,
+            names_started: 1,
+            services,
             settings: Settings {
                 servers: BTreeMap::new(),
                 ..settings.clone()
             },
             files: BTreeMap::new(),
-            manager: {
-                manager.spawn_workers_async();
-                manager
-            },
+            manager,
         };
         deployer.replace(settings, extra).await?;
         Ok(deployer)
@@ -119,7 +143,10 @@ impl Deployer {
     /// Nothing has changed then. Dropping the future has the same effect, unless
     /// the new sites are being deployed already.
     pub async fn update(&mut self, settings: Settings) -> Result<Updated, UpdateError> {
-        self.replace(settings, Vec::new()).await
+        let updated = self.replace(settings, Vec::new()).await;
+        // Refused or not, chains were made, and cells for them.
+        self.assembler.forget_figures_of_others(&self.settings);
+        updated
     }
 
     async fn replace(
@@ -134,7 +161,13 @@ impl Deployer {
             .map(|(site, _)| site.clone())
             .collect();
         let plan = plan(&self.settings, &settings, &renewed);
-        let names = (settings.dns != self.settings.dns).then(|| Names::start(&settings.dns));
+        let names = if settings.dns == self.settings.dns {
+            None
+        } else {
+            let number = self.names_started;
+            self.names_started += 1;
+            Some(Names::start(&settings.dns, &self.services, number)?)
+        };
         let common = Common {
             resolver: names.as_ref().unwrap_or(&self.names).resolver.clone(),
             access_log: self.assembler.access_log(&settings)?,
@@ -203,6 +236,18 @@ impl Deployer {
         if let Some(log) = self.assembler.current_access_log() {
             log.reopen();
         }
+    }
+
+    /// What all requests are counted with.
+    pub const fn meters(&self) -> &Meters {
+        self.assembler.meters()
+    }
+
+    /// Lines of the access log: written, and dropped.
+    pub fn log_lines(&self) -> Option<(u64, u64)> {
+        let counts = self.assembler.current_access_log()?.counts();
+        let dropped = counts.dropped_at_queue + counts.dropped_at_write;
+        Some((counts.written, dropped))
     }
 
     /// Stops accepting, lets every connection finish within its server's `drain`,

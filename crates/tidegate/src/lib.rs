@@ -4,12 +4,15 @@
 //! other programs can use the same parts.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod assemble;
 pub mod check;
 pub mod cli;
 pub mod demo;
 pub mod deployer;
 pub mod log;
+pub mod operate;
+pub mod process;
 pub mod run;
 pub mod settings;
 pub mod watch;

@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use tidegate::check::check;
-use tidegate::cli::{Cli, Verb};
+use tidegate::cli::{Cli, LogArgs, Verb};
+use tidegate::operate::{Question, operate};
 use tidegate::run::run;
 
 /// Requests allocate many small, short-lived pieces: this takes half the time of
@@ -16,5 +17,12 @@ fn main() -> ExitCode {
     match Cli::from_process().into_verb() {
         Verb::Check(arguments) => check(&arguments.config),
         Verb::Run(arguments) => run(&arguments),
+        Verb::Status(arguments) => operate(&Question::Status, &arguments),
+        Verb::Services(arguments) => operate(&Question::Services, &arguments),
+        Verb::Reload(arguments) => operate(&Question::Reload, &arguments),
+        Verb::Drain(arguments) => operate(&Question::Drain, &arguments),
+        Verb::Log(LogArgs { level, operate: to }) => {
+            operate(&Question::Log(level.as_str().to_owned()), &to)
+        }
     }
 }

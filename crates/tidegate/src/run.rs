@@ -1,26 +1,29 @@
-//! `tidegate run`: starts, reloads on request, and stops in order.
+//! `tidegate run`: starts the process's services, passes signals on, and ends with a code
+//! that says how it went.
 
-use std::collections::BTreeSet;
-use std::io::Write;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use tidegate_orchestrator::{ShutdownReport, SiteName};
-use tidegate_runtime::clock;
-use tidegate_runtime::listener::ListenAddr;
+use tidegate_runtime::listener::take_over;
+use tidegate_supervisor::systemd::{Notice, passed_sockets};
+use tidegate_supervisor::{Cause, EventKind, ExitReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
-use crate::cli::{LogFormat, RunArgs};
+use crate::cli::RunArgs;
 use crate::demo::Demo;
-use crate::deployer::{Deployer, UpdateError};
-use crate::settings::{self, Colour, Report, Settings};
-use crate::watch::FileWatch;
+use crate::process::deployment::tell;
+use crate::process::{DEPLOYMENT, Plan, Process};
+use crate::settings;
 
 /// The exit code of a process that did not start: a port in use, a bad certificate.
 pub const NOT_STARTED: u8 = 1;
-/// The exit code of a stop that was cut short by a second signal, or that left a
-/// worker behind.
+/// The exit code of a stop that was cut short by a second signal, or that left something
+/// behind.
 pub const CUT_SHORT: u8 = 3;
+/// The exit code of a process that stopped because a service of its own failed for good.
+pub const FAILED: u8 = 4;
 
 /// Runs until a signal ends it.
 pub fn run(arguments: &RunArgs) -> ExitCode {
@@ -34,21 +37,11 @@ pub fn run(arguments: &RunArgs) -> ExitCode {
         }
     };
     runtime.block_on(async {
-        match start(arguments).await {
-            Ok(mut process) => process.serve().await,
+        match start(arguments) {
+            Ok((process, signals)) => attend(process, signals).await,
             Err(code) => code,
         }
     })
-}
-
-struct Process {
-    deployer: Deployer,
-    listening: Listening,
-    log_format: LogFormat,
-    config: Option<FileWatch>,
-    signals: Signals,
-    /// Held for its drop: it takes the demo's socket away.
-    _demo: Option<Demo>,
 }
 
 struct Signals {
@@ -58,8 +51,15 @@ struct Signals {
     reopen: Signal,
 }
 
+/// What a signal asks for.
+enum Asked {
+    Stop(&'static str),
+    Reload,
+    ReopenLog,
+}
+
 impl Signals {
-    fn install() -> std::io::Result<Self> {
+    fn install() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -68,56 +68,56 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) -> &'static str {
+    /// Cancellation safe.
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            biased;
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.reopen.recv() => Asked::ReopenLog,
         }
     }
 }
 
-/// Something that happened to the process.
-enum Event {
-    Stop(&'static str),
-    Reload(&'static str),
-    Reopen,
+fn start(arguments: &RunArgs) -> Result<(Process, Signals), ExitCode> {
+    let signals = Signals::install().map_err(|error| not_started(&error))?;
+    let plan = match &arguments.config {
+        Some(path) => from_file(path, arguments)?,
+        None => {
+            let demo = Demo::new().map_err(|error| not_started(&error))?;
+            demo.into_plan(arguments.log_format)
+                .map_err(|error| not_started(&error))?
+        }
+    };
+    take_over_sockets();
+    let process = Process::new(plan).map_err(|error| not_started(&error))?;
+    let started = process.orchestrator().start();
+    started.map_err(|error| not_started(&error))?;
+    Ok((process, signals))
 }
 
-async fn start(arguments: &RunArgs) -> Result<Process, ExitCode> {
-    let signals = Signals::install().map_err(|error| not_started(&error))?;
-    let log_format = arguments.log_format;
-    let Some(path) = &arguments.config else {
-        let (demo, deployer) = Demo::start().await.map_err(|error| not_started(&error))?;
-        let mut listening = Listening::default();
-        listening.announce(&deployer).await;
-        demo.introduce();
-        return Ok(Process {
-            deployer,
-            listening,
-            log_format,
-            config: None,
-            signals,
-            _demo: Some(demo),
-        });
-    };
-    let watch = FileWatch::new(path).map_err(|error| not_started(&error))?;
+fn from_file(path: &Path, arguments: &RunArgs) -> Result<Plan, ExitCode> {
     let settings = settings::load(path).map_err(|report| {
-        tell(&report, log_format);
+        tell(&report, arguments.log_format);
         ExitCode::from(BAD_CONFIG)
     })?;
-    let deployer = Deployer::start(settings, Vec::new())
-        .await
-        .map_err(|error| not_started(&error))?;
-    let mut listening = Listening::default();
-    listening.announce(&deployer).await;
-    Ok(Process {
-        deployer,
-        listening,
-        log_format,
-        config: Some(watch),
-        signals,
-        _demo: None,
+    Ok(Plan {
+        settings,
+        extra: Vec::new(),
+        config: Some(path.to_owned()),
+        demo: None,
+        log_format: arguments.log_format,
     })
+}
+
+/// Takes over the sockets that systemd holds for this process.
+fn take_over_sockets() {
+    let sockets = passed_sockets(|name| std::env::var_os(name), std::process::id());
+    let sockets = sockets.into_iter().map(|it| (it.name, it.descriptor));
+    if let Err(error) = take_over(sockets) {
+        tracing::warn!(%error, "not every passed socket was taken over");
+    }
 }
 
 fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
@@ -125,174 +125,84 @@ fn not_started(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(NOT_STARTED)
 }
 
-/// The addresses the log knows of, each with its site.
-#[derive(Default)]
-struct Listening(BTreeSet<(SiteName, ListenAddr)>);
-
-impl Listening {
-    /// Logs what has changed.
-    async fn announce(&mut self, deployer: &Deployer) {
-        let sites = deployer.status().await.sites;
-        let present: BTreeSet<_> = sites
-            .into_iter()
-            .flat_map(|(site, status)| {
-                let addresses = status.addresses.into_iter();
-                addresses.map(move |address| (site.clone(), address))
-            })
-            .collect();
-        for (site, address) in present.difference(&self.0) {
-            tracing::info!(%site, %address, "listening");
-        }
-        for (site, address) in self.0.difference(&present) {
-            tracing::info!(%site, %address, "no longer listening");
-        }
-        self.0 = present;
-    }
+/// Whether anybody has hastened the stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    None,
+    Aborted,
 }
 
-/// For a program as events, for a person with the lines of the file.
-fn tell(report: &Report, format: LogFormat) {
-    if format == LogFormat::Json {
-        report.log();
-        return;
-    }
-    let rendered = report.render(Colour::for_stderr());
-    // Nobody is left to be told that standard error is gone.
-    let _ = std::io::stderr().write_all(rendered.as_bytes());
-}
-
-impl Process {
-    async fn serve(&mut self) -> ExitCode {
-        loop {
-            match self.next_event().await {
-                Event::Reopen => self.deployer.reopen_access_log(),
-                Event::Stop(signal) => return self.stop(signal).await,
-                Event::Reload(cause) => {
-                    if let Some(signal) = self.reload(cause).await {
-                        return self.stop(signal).await;
+/// Passes signals on until all services have ended.
+async fn attend(process: Process, mut signals: Signals) -> ExitCode {
+    let all = process.orchestrator().handle();
+    let deployment = all.service(DEPLOYMENT);
+    let mut haste = Haste::None;
+    let mut stopping = None;
+    let mut events = all.events();
+    let ended = all.wait();
+    tokio::pin!(ended);
+    let report = loop {
+        let asked = tokio::select! {
+            report = &mut ended => break report,
+            asked = signals.next() => asked,
+            event = events.recv() => {
+                // Whoever asked for the stop, systemd is told.
+                if event.is_ok_and(|it| matches!(it.kind, EventKind::Unready(_))) {
+                    process.notify(&Notice::Stopping);
+                    process.notify(&Notice::ExtendTimeout(all.budget().total));
+                }
+                continue;
+            }
+        };
+        match asked {
+            Asked::ReopenLog => process.control().reopen_log(),
+            Asked::Reload => {
+                let control = process.control().clone();
+                tokio::task::spawn_local(async move {
+                    // The outcome is logged where the reload happens.
+                    if control.reload("SIGHUP").await.is_err() {
+                        tracing::warn!("SIGHUP came at a bad moment; nothing was reloaded");
                     }
-                }
+                });
+            }
+            Asked::Stop(signal) if stopping.is_none() => {
+                tracing::info!(signal, "stopping: no new connections, draining");
+                stopping = Some(signal);
+                all.close(signal);
+            }
+            Asked::Stop(signal) => {
+                tracing::warn!(signal, "stopping at once: connections are dropped");
+                haste = Haste::Aborted;
+                all.abort();
             }
         }
+    };
+    let was_ready = deployment.is_some_and(|it| it.was_ready());
+    match report {
+        Ok(report) => conclude(&report, was_ready, haste),
+        Err(error) => not_started(&error),
     }
+}
 
-    async fn next_event(&mut self) -> Event {
-        let changed = async {
-            match &mut self.config {
-                Some(watch) => watch.changed().await,
-                None => std::future::pending().await,
-            }
-        };
-        let signals = &mut self.signals;
-        tokio::select! {
-            // A stop is not kept waiting by a storm of reloads.
-            biased;
-            _ = signals.terminate.recv() => Event::Stop("SIGTERM"),
-            _ = signals.interrupt.recv() => Event::Stop("SIGINT"),
-            _ = signals.hangup.recv() => Event::Reload("SIGHUP"),
-            _ = signals.reopen.recv() => Event::Reopen,
-            () = changed => Event::Reload("file change"),
-        }
+/// Tells what went wrong, and says it in a number.
+fn conclude(report: &ExitReport, was_ready: bool, haste: Haste) -> ExitCode {
+    for unstopped in &report.unstopped {
+        let (service, phase) = (&unstopped.path, unstopped.phase);
+        tracing::error!(%service, %phase, "would not stop and was dropped");
     }
-
-    /// Reads the file again and deploys what changed. Gives the signal that
-    /// interrupted it, if one did.
-    async fn reload(&mut self, cause: &'static str) -> Option<&'static str> {
-        let Some(watch) = &mut self.config else {
-            tracing::warn!(cause, "the demo has no file to read again");
-            return None;
-        };
-        watch.note_content();
-        let begun = clock::precise();
-        let settings = match settings::load(watch.path()) {
-            Ok(settings) => settings,
-            Err(report) => {
-                let mistakes = report.errors.len();
-                tracing::error!(
-                    cause,
-                    mistakes,
-                    "reload rejected: the file is wrong; serving on"
-                );
-                tell(&report, self.log_format);
-                return None;
-            }
-        };
-        let updating = async {
-            let updated = update(&mut self.deployer, settings, cause, begun).await;
-            match updated {
-                Ok(()) => self.listening.announce(&self.deployer).await,
-                Err(error) => tracing::error!(cause, %error, "reload rejected; serving on"),
-            }
-        };
-        tokio::select! {
-            () = updating => None,
-            signal = self.signals.stop() => Some(signal),
-        }
+    if !was_ready && !matches!(report.cause, Cause::Closed(_)) {
+        let first = report.errors.first();
+        let text = first.map_or_else(|| report.to_string(), |error| error.failure.to_string());
+        return not_started(&text);
     }
-
-    async fn stop(&mut self, signal: &'static str) -> ExitCode {
-        tracing::info!(signal, "stopping: no new connections, draining");
-        let (report, second) = self.shut_down().await;
-        if let Err(error) = self.deployer.close_access_log() {
-            tracing::warn!(%error, "the access log was not written to its end");
-        }
-        let clean = second.is_none() && report.stuck.is_empty();
-        let dropped = report.connections_dropped;
-        for worker in &report.stuck {
-            tracing::error!(%worker, "the worker did not end");
-        }
-        tracing::info!(dropped, "stopped");
-        if clean {
+    match &report.cause {
+        Cause::Closed(_) if haste == Haste::None && report.unstopped.is_empty() => {
             ExitCode::SUCCESS
-        } else {
-            ExitCode::from(CUT_SHORT)
+        }
+        Cause::Closed(_) => ExitCode::from(CUT_SHORT),
+        cause => {
+            tracing::error!(%cause, "stopped by a failure of its own: {report}");
+            ExitCode::from(FAILED)
         }
     }
-
-    /// Drains; the signal that cut it short, if one did.
-    async fn shut_down(&mut self) -> (ShutdownReport, Option<&'static str>) {
-        let (deployer, signals) = (&self.deployer, &mut self.signals);
-        let shutdown = deployer.shutdown();
-        tokio::pin!(shutdown);
-        let mut second = None;
-        loop {
-            tokio::select! {
-                report = &mut shutdown => return (report, second),
-                signal = signals.stop() => {
-                    tracing::warn!(signal, "stopping at once: connections are dropped");
-                    second = Some(signal);
-                    deployer.abort();
-                }
-            }
-        }
-    }
-}
-
-async fn update(
-    deployer: &mut Deployer,
-    settings: Settings,
-    cause: &'static str,
-    begun: std::time::Instant,
-) -> Result<(), UpdateError> {
-    let updated = deployer.update(settings).await?;
-    for warning in &updated.plan.warnings {
-        tracing::warn!(cause, "{warning}");
-    }
-    let duration_ms = begun.elapsed().as_millis();
-    match updated.generation {
-        None => tracing::info!(cause, duration_ms, "reloaded: nothing has changed"),
-        Some(generation) => {
-            let (deployed, removed) = (names(&updated.plan.deploy), names(&updated.plan.remove));
-            tracing::info!(cause, %generation, deployed, removed, duration_ms, "reloaded");
-        }
-    }
-    Ok(())
-}
-
-fn names(sites: &BTreeSet<String>) -> String {
-    sites
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ")
 }

@@ -6,6 +6,8 @@
 //! [`plan()`] names the sites that two settings differ in.
 
 mod address;
+mod admin;
+mod command;
 mod findings;
 mod found;
 mod limits;
@@ -25,6 +27,8 @@ mod tls;
 mod upstream;
 
 pub use address::EndpointAddress;
+pub use admin::{Admin, Secret, Token};
+pub use command::{Command, CommandRestart};
 pub use limits::{Limits, Timeouts};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
@@ -56,6 +60,10 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub struct Settings {
     /// `[runtime]`
     pub runtime: Runtime,
+    /// `[admin]`; off when absent.
+    pub admin: Option<Admin>,
+    /// `[commands.NAME]`, by name.
+    pub commands: BTreeMap<String, Command>,
     /// `[access_log]`; off when absent.
     pub access_log: Option<AccessLog>,
     /// `[dns]`
@@ -189,11 +197,7 @@ impl Settings {
         let runtime = section.table("runtime", Runtime::read);
         let access_log = section.optional_table("access_log", AccessLog::read);
         let dns = section.table("dns", Dns::read);
-        let admin = section.read("admin", "nothing", |found| -> Option<()> {
-            let message = "the admin listener is not supported by this build yet";
-            found.refuse(message, "no [admin] table")
-        });
-        let admin = admin.optional();
+        let admin = section.optional_table("admin", |section| Admin::read(section, references));
         let expected = "at least one table such as [servers.web]";
         let servers = section
             .read("servers", expected, |found| {
@@ -203,9 +207,13 @@ impl Settings {
         let upstreams = section
             .read("upstreams", "tables", upstream::read_upstreams)
             .or(BTreeMap::new());
-        admin?;
+        let commands = section
+            .read("commands", "tables", command::read_commands)
+            .or(BTreeMap::new());
         Some(Self {
             runtime: runtime?,
+            admin: admin?,
+            commands,
             access_log: access_log?,
             dns: dns?,
             servers: servers?,

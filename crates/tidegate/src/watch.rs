@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::event::ModifyKind;
@@ -23,10 +23,49 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How often a content that goes on changing is looked at again before it counts anyway.
 const SETTLE_ROUNDS_MAX: usize = 50;
 
+/// What is known of a file's content. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    path: PathBuf,
+    content: Arc<Mutex<Option<Vec<u8>>>>,
+}
+
+impl Known {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            content: Arc::default(),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the present content for known.
+    pub fn note_content(&self) {
+        let content = self.read();
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = content;
+    }
+
+    fn is(&self, content: &Option<Vec<u8>>) -> bool {
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) == *content
+    }
+
+    /// As much of the file as settings are read from.
+    fn read(&self) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        let file = File::open(&self.path).ok()?;
+        let mut limited = file.take(FILE_BYTES_MAX + 1);
+        limited.read_to_end(&mut content).ok()?;
+        Some(content)
+    }
+}
+
 /// A watch on one file.
 pub struct FileWatch {
-    path: PathBuf,
-    content: Option<Vec<u8>>,
+    known: Known,
     events: Arc<Notify>,
     /// Something happened that was not looked at to the end.
     is_pending: bool,
@@ -54,34 +93,19 @@ impl FileWatch {
             _ => Path::new("."),
         };
         watcher.watch(directory, RecursiveMode::NonRecursive)?;
-        let mut watch = Self {
-            path: path.to_owned(),
-            content: None,
+        let known = Known::new(path);
+        known.note_content();
+        Ok(Self {
+            known,
             events,
             is_pending: false,
             _watcher: watcher,
-        };
-        watch.note_content();
-        Ok(watch)
+        })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Takes the present content for known.
-    pub fn note_content(&mut self) {
-        self.content = self.read();
-    }
-
-    /// As much of the file as settings are read from.
-    fn read(&self) -> Option<Vec<u8>> {
-        let mut content = Vec::new();
-        let file = File::open(&self.path).ok()?;
-        let mut limited = file.take(FILE_BYTES_MAX + 1);
-        limited.read_to_end(&mut content).ok()?;
-        Some(content)
+    /// What is known of the file; whoever reads it for another reason notes it there.
+    pub fn known(&self) -> Known {
+        self.known.clone()
     }
 
     /// Waits until the content is another than the one known, and has settled.
@@ -96,17 +120,17 @@ impl FileWatch {
             self.is_pending = false;
             // A file that is gone or empty is being replaced, or rewritten in place.
             let is_whole = content.as_ref().is_some_and(|content| !content.is_empty());
-            if is_whole && content != self.content {
+            if is_whole && !self.known.is(&content) {
                 return;
             }
         }
     }
 
     async fn settled(&self) -> Option<Vec<u8>> {
-        let mut content = self.read();
+        let mut content = self.known.read();
         for _ in 0..SETTLE_ROUNDS_MAX {
             tokio::time::sleep(SETTLE).await;
-            let present = self.read();
+            let present = self.known.read();
             if present == content {
                 break;
             }

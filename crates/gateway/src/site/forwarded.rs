@@ -31,6 +31,9 @@ pub enum ViaName {
     Omit,
 }
 
+/// Stands where an address would, if it were sent.
+static UNSAID: HeaderValue = HeaderValue::from_static("unknown");
+
 impl ForwardedSpec {
     pub(super) fn prepare(
         &self,
@@ -41,7 +44,11 @@ impl ForwardedSpec {
     ) {
         let hop = RequestHop {
             trust: self.trust.of(connection.peer.ip()),
-            peer: connection.peer_ip_value(),
+            // Spelling out an address nobody is told would be most of a short connection's work.
+            peer: match self.x_forwarded {
+                XForwarded::Send => connection.peer_ip_value(),
+                XForwarded::Omit => &UNSAID,
+            },
             scheme: match connection.scheme {
                 Scheme::Http => ForwardedScheme::Http,
                 Scheme::Https => ForwardedScheme::Https,

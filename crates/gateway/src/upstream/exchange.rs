@@ -120,6 +120,7 @@ impl Upstream {
         }
         let mut body = std::mem::take(&mut forwarding.body);
         if let Some(kept) = endpoint.pool.take(endpoint.limits) {
+            self.cells.count_reused();
             match send(kept, forwarding, body, endpoint, attempt, context).await {
                 Ok(response) => return Outcome::Answered(response),
                 Err((fault, progress)) => match tries.again(&forwarding.method, progress) {
@@ -133,8 +134,12 @@ impl Upstream {
         let connecting = Box::pin(connect(&endpoint.spec, attempt.connect_timeout));
         let fresh = match connecting.await {
             Ok(fresh) => fresh,
-            Err(fault) => return Outcome::Elsewhere(fault, body),
+            Err(fault) => {
+                self.cells.count_failed();
+                return Outcome::Elsewhere(fault, body);
+            }
         };
+        self.cells.count_connected();
         match send(fresh, forwarding, body, endpoint, attempt, context).await {
             Ok(response) => Outcome::Answered(response),
             Err((fault, progress)) => match tries.again(&forwarding.method, progress) {

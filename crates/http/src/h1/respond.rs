@@ -18,7 +18,7 @@ use super::wire::SharedWire;
 use crate::body::{Body, Upgrade};
 use crate::context::Informational;
 use crate::exchange::Response;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{self, Fault, FaultKind};
 use crate::headers;
 use crate::write::Rest;
 
@@ -48,8 +48,9 @@ pub(crate) struct Sent {
     pub(crate) upgrade: Option<Upgrade>,
 }
 
-/// The response a fault stands for. Says no more than its status does.
+/// The response a fault stands for, which is counted. Says no more than its status does.
 pub(crate) fn fault_response(fault: &Fault) -> Response {
+    fault::count(fault.kind());
     let status = fault.kind().status();
     let mut response = Response::new(Body::from(status.canonical_reason().unwrap_or("")));
     *response.status_mut() = status;

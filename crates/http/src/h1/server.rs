@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use http::{Method, Version};
 use tidegate_runtime::buffer::BufferSize;
 use tidegate_runtime::connections::{ConnectionHandle, NEWCOMER_GRACE};
+use tidegate_runtime::in_place;
 use tidegate_runtime::io::Io;
 
 use super::codec::{
@@ -108,7 +109,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                 Box::pin(self.close()).await;
                 return Ok(Ended::Closed);
             }
-            match Box::pin(self.burst()).await? {
+            match in_place::boxed(|| self.burst()).await? {
                 Next::Idle => {}
                 Next::Close => {
                     self.close().await;

@@ -1,5 +1,6 @@
 //! Watching over the workers' threads: one that dies is started again with what is deployed.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,48 +58,120 @@ pub(super) fn start<F: ChainFactory>(
     (seat, thread)
 }
 
-/// Lives as long as the worker and its successors.
-pub(super) async fn watch<F: ChainFactory>(
+/// One worker through all its lives, for whoever watches over it.
+///
+/// [`WorkerManager::spawn_workers_async`](super::WorkerManager::spawn_workers_async) has it
+/// watched over by tasks of its own; a process with a supervisor asks for
+/// [`WorkerManager::spawn_workers`](super::WorkerManager::spawn_workers) and decides itself when
+/// a worker that died gets its next life.
+pub struct WorkerLives<F: ChainFactory> {
     shared: Arc<Shared<F>>,
     index: WorkerIndex,
-    first: io::Result<WorkerThread>,
-    end_of_all: oneshot::Sender<WorkerEnd>,
-) {
-    let mut life = first;
-    let mut pause = RESPAWN_PAUSE_FIRST;
-    let mut is_first = true;
-    loop {
-        let born = Instant::now();
-        let end = match life {
-            Ok(thread) => attend(&shared, thread, is_first).await,
+    next: Option<io::Result<WorkerThread>>,
+    lived: Lived,
+    /// Cancelled when there will be no further life.
+    over: CancelToken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lived {
+    NotYet,
+    Before,
+}
+
+impl<F: ChainFactory> WorkerLives<F> {
+    pub(super) fn new(
+        shared: &Arc<Shared<F>>,
+        index: WorkerIndex,
+        first: io::Result<WorkerThread>,
+        over: CancelToken,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            index,
+            next: Some(first),
+            lived: Lived::NotYet,
+            over,
+        }
+    }
+
+    /// Which worker this is.
+    pub fn worker(&self) -> WorkerIndex {
+        self.index
+    }
+
+    /// Whether the manager stops, so that there is to be no further life.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.is_stopping()
+    }
+
+    /// Lives once: starts the worker's thread, unless it was started already, brings it to what
+    /// is deployed, and waits for its end. Cancellation leaves the thread without watch.
+    pub async fn live(&mut self) -> WorkerEnd {
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => {
+                // No transaction may be half-way through when the mailbox changes.
+                let _ledger = self.shared.ledger.lock().await;
+                if self.is_stopping() {
+                    return WorkerEnd::Returned;
+                }
+                let counters = Arc::clone(&self.shared.table().workers[self.index.0].counters);
+                let (seat, thread) = start(&self.shared, self.index, counters);
+                self.shared.table().workers[self.index.0] = seat;
+                thread
+            }
+        };
+        let is_first = std::mem::replace(&mut self.lived, Lived::Before) == Lived::NotYet;
+        let end = match next {
+            Ok(thread) => attend(&self.shared, thread, is_first).await,
             Err(error) => WorkerEnd::NotStarted(error),
         };
-        if shared.is_stopping() {
+        if self.is_stopping() {
+            self.over.cancel();
+        }
+        end
+    }
+}
+
+impl<F: ChainFactory> Drop for WorkerLives<F> {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
+
+impl<F: ChainFactory> fmt::Debug for WorkerLives<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerLives")
+            .field("worker", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a worker its lives until the manager stops.
+pub(super) async fn watch<F: ChainFactory>(
+    mut lives: WorkerLives<F>,
+    end_of_all: oneshot::Sender<WorkerEnd>,
+) {
+    let mut pause = RESPAWN_PAUSE_FIRST;
+    loop {
+        let born = Instant::now();
+        let end = lives.live().await;
+        if lives.is_stopping() {
             // Nobody listening is fine.
             let _ = end_of_all.send(end);
             return;
         }
-        tracing::error!(worker = %index, %end, "a worker died and is started again");
+        let worker = lives.worker();
+        tracing::error!(%worker, %end, "a worker died and is started again");
         if born.elapsed() >= RESPAWN_PAUSE_LONGEST {
             pause = RESPAWN_PAUSE_FIRST;
         }
         tokio::select! {
             () = sleep(pause) => {}
-            () = shared.lifespan.draining() => {}
+            () = lives.shared.lifespan.draining() => {}
         }
         pause = (pause * 2).min(RESPAWN_PAUSE_LONGEST);
-        is_first = false;
-
-        // No transaction may be half-way through when the mailbox changes.
-        let _ledger = shared.ledger.lock().await;
-        if shared.is_stopping() {
-            let _ = end_of_all.send(end);
-            return;
-        }
-        let counters = Arc::clone(&shared.table().workers[index.0].counters);
-        let (seat, thread) = start(&shared, index, counters);
-        shared.table().workers[index.0] = seat;
-        life = thread;
     }
 }
 

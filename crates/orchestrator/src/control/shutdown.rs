@@ -64,7 +64,7 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
         }
         shared.lifespan.abort();
         for (worker, watch) in watches {
-            if timeout_at(deadline, watch).await.is_err() {
+            if timeout_at(deadline, watch.cancelled()).await.is_err() {
                 report.stuck.push(worker);
             }
         }

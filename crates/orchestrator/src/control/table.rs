@@ -8,7 +8,6 @@ use tidegate_runtime::listener::ListenerSet;
 use tidegate_runtime::mailbox::{Reserved, SendError, Sender};
 use tidegate_runtime::worker::{WorkerCounters, WorkerIndex};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::command::{CommandError, Job, Order, Origin, ServiceCommandTask};
 use crate::site::{Generation, SiteName};
@@ -101,7 +100,8 @@ fn not_sent<T>(error: &SendError<T>) -> CommandError {
 
 pub(super) struct Table<F> {
     pub(super) workers: Vec<WorkerSeat<F>>,
-    pub(super) watches: Vec<(WorkerIndex, JoinHandle<()>)>,
+    /// Each cancelled when its worker will have no further life.
+    pub(super) watches: Vec<(WorkerIndex, CancelToken)>,
     pub(super) deployed: BTreeMap<SiteName, Deployment<F>>,
 }
 

@@ -243,7 +243,7 @@ impl Listener {
                 let stream = IncomingStream::Tcp(TcpStream::from(socket));
                 (stream, PeerAddr::Tcp(peer?), local)
             }
-            ListenAddr::Unix(_) => {
+            ListenAddr::Unix(_) | ListenAddr::Passed(_) => {
                 let stream = IncomingStream::Unix(UnixStream::from(socket));
                 (stream, PeerAddr::Unix, Some(PeerAddr::Unix))
             }

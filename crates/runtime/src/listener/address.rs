@@ -10,7 +10,10 @@ const UNIX_PATH_BYTES_MAX: usize = 107;
 
 const UNIX_PREFIX: &str = "unix:";
 
-/// An address to listen at: `127.0.0.1:80`, `[::1]:80` or `unix:/run/app.sock`.
+const PASSED_PREFIX: &str = "systemd:";
+
+/// An address to listen at: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`, or `systemd:web`
+/// for the socket of that name that was [passed](super::take_over) to the process.
 ///
 /// Port 0 lets the kernel choose. `[::]:80` listens to IPv6 alone; name `0.0.0.0:80`
 /// too to have both.
@@ -20,6 +23,8 @@ pub enum ListenAddr {
     Tcp(SocketAddr),
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// The name of a socket that was passed to the process.
+    Passed(Box<str>),
 }
 
 impl ListenAddr {
@@ -27,14 +32,14 @@ impl ListenAddr {
     pub const fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Passed(_) => None,
         }
     }
 
     /// The Unix socket's path, if it is one.
     pub fn unix(&self) -> Option<&Path> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Passed(_) => None,
             Self::Unix(path) => Some(path),
         }
     }
@@ -83,6 +88,12 @@ impl FromStr for ListenAddr {
                 _ => Ok(Self::Unix(path.into())),
             };
         }
+        if let Some(name) = text.strip_prefix(PASSED_PREFIX) {
+            return match name {
+                "" => refuse("the name after `systemd:` is missing"),
+                name => Ok(Self::Passed(name.into())),
+            };
+        }
         match text.parse() {
             Ok(address) => Ok(Self::Tcp(address)),
             Err(_) if text.starts_with('/') => refuse("a Unix socket is written `unix:/path`"),
@@ -96,6 +107,7 @@ impl fmt::Display for ListenAddr {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "{UNIX_PREFIX}{}", path.display()),
+            Self::Passed(name) => write!(f, "{PASSED_PREFIX}{name}"),
         }
     }
 }
@@ -119,7 +131,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_what_was_written() {
-        for text in ["127.0.0.1:80", "[::1]:80", "[::]:0", "unix:/run/web.sock"] {
+        for text in [
+            "127.0.0.1:80",
+            "[::1]:80",
+            "[::]:0",
+            "unix:/run/web.sock",
+            "systemd:web",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }
@@ -133,6 +151,7 @@ mod tests {
             ("", "expected"),
             ("/run/web.sock", "`unix:/path`"),
             ("unix:", "missing"),
+            ("systemd:", "missing"),
         ];
         for (text, hint) in expected {
             let error = parse(text).unwrap_err();

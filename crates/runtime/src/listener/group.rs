@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use super::address::ListenAddr;
 use super::bind::{BindError, FileIdentity, Occupancy, bind_tcp, bind_unix, unlink};
+use super::passed;
 use super::seat::Seat;
 use crate::worker::WorkerIndex;
 
@@ -28,7 +29,8 @@ pub(super) struct Group {
 #[derive(Debug)]
 struct State {
     backlog: u32,
-    /// The worker's socket at its index; a released one is `None`. Workers share a Unix socket.
+    /// The worker's socket at its index; a released one is `None`. Workers share a Unix socket,
+    /// and one that was passed to the process.
     sockets: Vec<Option<OwnedFd>>,
     seats: Arc<[Arc<Seat>]>,
 }
@@ -56,6 +58,9 @@ impl Group {
                 .map(|(socket, bound)| (socket, ListenAddr::Tcp(bound), None)),
             ListenAddr::Unix(path) => {
                 bind_unix(path, backlog).map(|(socket, file)| (socket, address.clone(), Some(file)))
+            }
+            ListenAddr::Passed(name) => {
+                passed::bound(name).map(|(socket, bound)| (socket, bound, None))
             }
         }
         .map_err(|source| BindError {
@@ -90,7 +95,8 @@ impl Group {
     /// Binds what is missing for `workers` workers.
     pub(super) fn spread(&self, workers: usize) -> Result<(), BindError> {
         let mut state = self.state();
-        if let ListenAddr::Tcp(bound) = self.bound {
+        if let (ListenAddr::Tcp(_), ListenAddr::Tcp(bound)) = (&self.requested, &self.bound) {
+            let bound = *bound;
             while state.sockets.len() < workers {
                 let socket = bind_tcp(bound, state.backlog, Occupancy::Shared);
                 let (socket, _) = socket.map_err(|source| self.fail(source))?;
@@ -149,7 +155,7 @@ impl Group {
     /// Gives up the worker's socket of a retired group; its own duplicate is then the last.
     pub(super) fn release(&self, worker: WorkerIndex) {
         let mut state = self.state();
-        if self.bound.tcp().is_some()
+        if self.requested.tcp().is_some()
             && let Some(socket) = state.sockets.get_mut(worker.0)
         {
             *socket = None;

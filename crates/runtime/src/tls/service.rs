@@ -12,6 +12,7 @@ use tidegate_service::{AsyncMakeService, Service};
 use super::ServerTls;
 use crate::connections::{Accepted, NEWCOMER_GRACE};
 use crate::deadline::Deadline;
+use crate::in_place;
 
 /// Whether a site's connections begin with a TLS handshake.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +81,7 @@ impl<S: Service<Accepted>> Service<Accepted> for TlsService<S> {
             return Either::Left(serving.map_err(TlsServiceError::Inner));
         };
         // Boxed: the handshake is large and gone long before the connection is.
-        let handshake = Box::pin(handshake(server, *handshake_timeout, accepted));
+        let handshake = in_place::boxed(|| handshake(server, *handshake_timeout, accepted));
         Either::Right(async move {
             let accepted = handshake.await?;
             self.inner

@@ -15,7 +15,9 @@ trait ErasedService<Req, Resp, Err>: Any {
 
 impl<Req: 'static, S: Service<Req> + 'static> ErasedService<Req, S::Response, S::Error> for S {
     fn call_boxed(&self, req: Req) -> BoxedFuture<'_, Result<S::Response, S::Error>> {
-        Box::pin(self.call(req))
+        // The memory first: what follows it is then written where it stays.
+        let future = Box::write(Box::new_uninit(), self.call(req));
+        Box::into_pin(future)
     }
 
     fn type_name(&self) -> &'static str {

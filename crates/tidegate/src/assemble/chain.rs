@@ -8,6 +8,7 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use tidegate_gateway::forward::{HeaderEdits, PeerTrust, Trust, XForwarded};
 use tidegate_gateway::logged::{LogMode, LoggedFactory};
+use tidegate_gateway::meter::SiteMeter;
 use tidegate_gateway::route::{RouteSpec, RouteTable};
 use tidegate_gateway::site::{
     Action, FixedResponse, ForwardedSpec, Redirect, Route, RouteTimeouts, SiteFactory, SiteSpec,
@@ -36,12 +37,14 @@ pub(super) fn site(
     upstreams: Vec<UpstreamSpec>,
     tls: TlsMode,
     log: LogMode,
+    meter: SiteMeter,
 ) -> Result<SiteChain, AssembleError> {
     let routes = SiteFactory::new(SiteSpec {
         routes: routes(server, &upstreams)?,
         upstreams,
         forwarded: forwarded(&server.forwarded),
         client: ClientSettings::default(),
+        meter,
     });
     let name: Arc<str> = server.name.as_str().into();
     let http = server_settings(server);
@@ -136,10 +139,14 @@ fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Rout
     })
 }
 
+/// What a route is called in the access log and in metrics.
+pub(super) fn route_name(route: &settings::Route) -> String {
+    route.name.clone().unwrap_or_else(|| route.path.to_string())
+}
+
 fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
-    let name = route.name.clone().unwrap_or_else(|| route.path.to_string());
     Route {
-        name: name.into(),
+        name: route_name(route).into(),
         action: action(&route.action, upstreams),
         request_headers: edits(&route.request_headers),
         response_headers: edits(&route.response_headers),

@@ -10,6 +10,9 @@ use tidegate_runtime::listener::ListenAddr;
 pub(super) const LISTEN: &str =
     "an address such as \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:/run/web.sock\"";
 
+/// Before the name of a socket that systemd passes.
+const PASSED: &str = "systemd:";
+
 /// A listen address; a relative socket path starts at the directory of the file.
 pub(super) fn parse_listen(
     text: &str,
@@ -17,6 +20,12 @@ pub(super) fn parse_listen(
 ) -> Result<ListenAddr, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix_path(path, resolve).map(ListenAddr::Unix);
+    }
+    if let Some(name) = text.strip_prefix(PASSED) {
+        return match name {
+            "" => Err("the name of the passed socket is missing".to_owned()),
+            name => Ok(ListenAddr::Passed(name.into())),
+        };
     }
     let shown = quoted(text);
     text.parse().map_err(|_| match text.parse::<IpAddr>() {
@@ -47,6 +56,7 @@ fn unix_path(path: &str, resolve: &dyn Fn(&str) -> PathBuf) -> Result<PathBuf, S
 pub(super) fn overlap(left: &ListenAddr, right: &ListenAddr) -> bool {
     match (left, right) {
         (ListenAddr::Unix(left), ListenAddr::Unix(right)) => left == right,
+        (ListenAddr::Passed(left), ListenAddr::Passed(right)) => left == right,
         (ListenAddr::Tcp(left), ListenAddr::Tcp(right)) => {
             // Port 0 is a different port each time.
             left.port() == right.port()

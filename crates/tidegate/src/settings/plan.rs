@@ -69,6 +69,9 @@ fn is_same(old: &Settings, before: &Server, new: &Settings, after: &Server) -> b
 
 fn warnings(old: &Settings, new: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
+    if old.admin != new.admin {
+        warnings.push("[admin] changed: this takes effect after a restart".to_owned());
+    }
     let (old, new) = (&old.runtime, &new.runtime);
     if old.workers != new.workers {
         warnings.push(format!(

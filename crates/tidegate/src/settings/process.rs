@@ -14,6 +14,8 @@ pub struct Runtime {
     pub pin: bool,
     /// How long all workers together may take to build or swap a service chain.
     pub command_timeout: Duration,
+    /// How long a stop leaves everything as it is, but known to be unready.
+    pub lame_duck: Duration,
 }
 
 /// More worker threads than this are a mistake.
@@ -27,6 +29,9 @@ impl Runtime {
             command_timeout: section
                 .duration("command_timeout", Zero::Refused)
                 .or(Duration::from_secs(10)),
+            lame_duck: section
+                .duration("lame_duck", Zero::Allowed)
+                .or(Duration::ZERO),
         })
     }
 }

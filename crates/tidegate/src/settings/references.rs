@@ -76,7 +76,7 @@ fn check_listens(findings: &Findings, listens: &[Mention<ListenAddr>]) {
     for listen in listens {
         let port = match &listen.value {
             ListenAddr::Tcp(address) => Some(address.port()),
-            ListenAddr::Unix(_) => None,
+            ListenAddr::Unix(_) | ListenAddr::Passed(_) => None,
         };
         let others = taken.entry(port).or_default();
         if let Some(other) = others

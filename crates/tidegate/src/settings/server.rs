@@ -205,7 +205,7 @@ impl Server {
     }
 }
 
-fn read_listen(found: &Found<'_>, references: &References) -> Option<Vec<Listen>> {
+pub(super) fn read_listen(found: &Found<'_>, references: &References) -> Option<Vec<Listen>> {
     let one = |found: &Found<'_>| {
         let resolve = |path: &str| found.findings().resolve(path);
         let address = parsed(found, LISTEN, |text| parse_listen(text, &resolve))?;

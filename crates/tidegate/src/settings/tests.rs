@@ -66,7 +66,7 @@ fn the_full_example_shows_the_defaults() {
 #[test]
 fn the_full_example_shows_every_key() {
     let directory = tempfile::tempdir().unwrap();
-    for file in ["web.crt", "web.key", "ca.pem"] {
+    for file in ["web.crt", "web.key", "ca.pem", "admin.token"] {
         std::fs::write(directory.path().join(file), "").unwrap();
     }
     let uncommented = full()
@@ -87,7 +87,8 @@ fn the_full_example_shows_every_key() {
         .difference(&shown)
         .cloned()
         .collect();
-    assert_eq!(hidden, ["admin"], "keys that full.toml does not show");
+    // It stands beside its alternative, in a comment.
+    assert_eq!(hidden, ["admin.token"], "keys that full.toml does not show");
 }
 
 /// The dotted paths of all keys in `value`, array indexes left out.
@@ -178,15 +179,10 @@ fn a_clash_between_servers_names_both_places() {
 
 #[test]
 fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!(
-        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nnonsense = 1\n[admin]\nlisten = 5\n"
-    );
+    let text = format!("{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nnonsense = 1\n");
     assert_eq!(
         errors(&text),
-        [
-            "12:12 servers.broker.protocol: the protocol \"mqtt\" is not supported by this build yet",
-            "14:1 admin: the admin listener is not supported by this build yet",
-        ]
+        ["12:12 servers.broker.protocol: the protocol \"mqtt\" is not supported by this build yet",]
     );
 }
 
@@ -279,4 +275,94 @@ fn endpoint_addresses_are_checked() {
     for wrong in wrong {
         assert!(parse(wrong).is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn the_admin_server_is_not_for_everybody() {
+    let with = |admin: &str| format!("{MINIMAL}\n[admin]\n{admin}\n");
+    let open = errors(&with("listen = \"0.0.0.0:9901\""));
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(open[0].contains("12:10 admin.listen"), "{open:?}");
+    assert!(open[0].contains("no token"), "{open:?}");
+    let short = errors(&with("listen = \"127.0.0.1:9901\"\ntoken = \"short\""));
+    assert!(short[0].contains("13:9 admin.token"), "{short:?}");
+    let both = "listen = \"127.0.0.1:9901\"\ntoken = \"0123456789abcdef\"\ntoken_file = \"x\"";
+    assert!(!errors(&with(both)).is_empty());
+    let guarded = good(&with(
+        "listen = \"0.0.0.0:9901\"\ntoken = \"0123456789abcdef\"",
+    ));
+    let shown = format!("{guarded:?}");
+    assert!(!shown.contains("0123456789"), "a secret is shown: {shown}");
+    let local = good(&with(
+        "listen = [\"127.0.0.1:9901\", \"unix:/run/admin.sock\"]",
+    ));
+    assert_eq!(local.admin.unwrap().listen.len(), 2);
+    // Nobody else may have its address.
+    assert_eq!(
+        errors(&with(
+            "listen = \"0.0.0.0:8080\"\ntoken = \"0123456789abcdef\""
+        ))
+        .len(),
+        1
+    );
+}
+
+#[test]
+fn a_command_is_read_to_its_last_key() {
+    let text = format!(
+        "{MINIMAL}\n[commands.exporter]\nprogram = \"exporter\"\narguments = [\"--quiet\"]\n\
+         environment = {{ LANG = \"C\" }}\nrestart = \"always\"\nstop_timeout = \"1s\"\n"
+    );
+    let settings = good(&text);
+    let command = &settings.commands["exporter"];
+    assert_eq!(command.arguments, ["--quiet"]);
+    assert_eq!(command.environment["LANG"].reveal(), "C");
+    assert_eq!(command.restart, CommandRestart::Always);
+    let wrong = format!(
+        "{MINIMAL}\n[commands.exporter]\nprogram = \"\"\nrestart = \"sometimes\"\narguments = [1]\n"
+    );
+    assert_eq!(errors(&wrong).len(), 3);
+}
+
+#[test]
+fn a_password_in_a_command_s_environment_is_not_shown() {
+    let text = format!(
+        "{MINIMAL}\n[commands.exporter]\nprogram = \"exporter\"\n\
+         environment = {{ DATABASE = \"postgres://hunter2@db\" }}\n"
+    );
+    let shown = format!("{:#?}", good(&text));
+    assert!(
+        shown.contains("DATABASE") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_program_with_a_path_is_found_from_the_file_s_directory() {
+    let program_of = |program: &str| {
+        let text = format!("{MINIMAL}\n[commands.tool]\nprogram = \"{program}\"\n");
+        let settings = parse(&text, "test.toml", Path::new("/etc/tidegate")).unwrap();
+        settings.commands["tool"].program.display().to_string()
+    };
+    assert_eq!(program_of("tool"), "tool", "it is looked for in PATH");
+    assert_eq!(program_of("bin/tool"), "/etc/tidegate/bin/tool");
+    assert_eq!(program_of("/bin/tool"), "/bin/tool");
+}
+
+#[test]
+fn what_no_program_can_be_handed_is_refused_where_it_is() {
+    let text = format!(
+        "{MINIMAL}\n[commands.tool]\nprogram = \"a\\u0000b\"\narguments = [\"ok\", \"\\u0000\"]\n\
+         environment = {{ A = \"\\u0000\", \"B=C\" = \"\" }}\ndirectory = \"\"\n"
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "12:11 commands.tool.program: there is a zero byte in it",
+            "13:20 commands.tool.arguments[1]: there is a zero byte in it",
+            "14:21 commands.tool.environment.A: there is a zero byte in it",
+            "14:39 commands.tool.environment.\"B=C\": this is no name of a variable",
+            "15:13 commands.tool.directory: the path is empty",
+        ]
+    );
 }

@@ -1,6 +1,7 @@
 //! Live updates and stops, over real sockets, by the real binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod certificates;
 mod client;
 mod demo;

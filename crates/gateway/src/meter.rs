@@ -1,0 +1,246 @@
+//! Counting requests where they are served, without a lock or a shared cache line.
+//!
+//! Each worker has cells of its own for each route and upstream, found once when a chain is
+//! made; counting is an addition to memory nobody else writes. [`Meters`] knows all cells and
+//! adds them up when somebody asks. Cells outlive the chains that write to them, so that
+//! figures go on over updates.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use tidegate_runtime::worker;
+
+/// The upper bounds of the duration buckets, in milliseconds. The clock is the coarse one: its
+/// resolution is a few milliseconds.
+pub const BUCKETS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
+
+/// How many classes of status there are: from 1xx to 5xx.
+pub const STATUS_CLASSES: usize = 5;
+
+/// The name requests that found no route are counted under.
+pub const UNROUTED: &str = "-";
+
+/// One number that one thread adds to.
+#[derive(Debug, Default)]
+struct Cell(AtomicU64);
+
+impl Cell {
+    /// Not a read-modify-write: nobody else writes.
+    fn add(&self, count: u64) {
+        let before = self.0.load(Ordering::Relaxed);
+        self.0.store(before.wrapping_add(count), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A worker's figures of one route. On cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct RouteCells {
+    classes: [Cell; STATUS_CLASSES],
+    buckets: [Cell; BUCKETS_MS.len() + 1],
+    sum_ms: Cell,
+}
+
+impl RouteCells {
+    /// Counts a request that was answered with `status` after `duration`.
+    pub fn count(&self, status: StatusCode, duration: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES) - 1;
+        self.classes[class].add(1);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS_MS.iter().position(|bound| duration_ms <= *bound);
+        self.buckets[bucket.unwrap_or(BUCKETS_MS.len())].add(1);
+        self.sum_ms.add(duration_ms);
+    }
+}
+
+/// A worker's figures of one upstream, from one site.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct UpstreamCells {
+    reused: Cell,
+    connected: Cell,
+    failed: Cell,
+}
+
+impl UpstreamCells {
+    /// A request went out on a kept connection.
+    pub fn count_reused(&self) {
+        self.reused.add(1);
+    }
+
+    /// A connection was made.
+    pub fn count_connected(&self) {
+        self.connected.add(1);
+    }
+
+    /// A connection was not made.
+    pub fn count_failed(&self) {
+        self.failed.add(1);
+    }
+}
+
+/// The figures of one route, of all workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteFigures {
+    /// Requests by class of status, from 1xx.
+    pub classes: [u64; STATUS_CLASSES],
+    /// Requests by duration; the last are those beyond every bound.
+    pub buckets: [u64; BUCKETS_MS.len() + 1],
+    /// The durations added up, in milliseconds.
+    pub sum_ms: u64,
+}
+
+/// The figures of one upstream, of all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamFigures {
+    /// Requests on kept connections.
+    pub reused: u64,
+    /// Connections made.
+    pub connected: u64,
+    /// Connections not made.
+    pub failed: u64,
+}
+
+/// A site's name, and that of one of its routes or upstreams.
+pub type Key = (Arc<str>, Arc<str>);
+
+/// The cells of one route or upstream, by worker.
+type PerWorker<C> = BTreeMap<usize, Arc<C>>;
+
+#[derive(Debug, Default)]
+struct Cells {
+    routes: BTreeMap<Key, PerWorker<RouteCells>>,
+    upstreams: BTreeMap<Key, PerWorker<UpstreamCells>>,
+}
+
+/// All cells of the process. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Meters(Arc<Mutex<Cells>>);
+
+impl Meters {
+    fn cells(&self) -> MutexGuard<'_, Cells> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the site called `name` counts with.
+    pub fn site(&self, name: impl Into<Arc<str>>) -> SiteMeter {
+        SiteMeter {
+            meters: self.clone(),
+            site: name.into(),
+        }
+    }
+
+    /// The figures of every route, added up over the workers.
+    pub fn routes(&self) -> BTreeMap<Key, RouteFigures> {
+        let cells = self.cells();
+        let routes = cells.routes.iter();
+        routes
+            .map(|(key, workers)| {
+                let mut sum = RouteFigures::default();
+                for cells in workers.values() {
+                    for (total, cell) in sum.classes.iter_mut().zip(&cells.classes) {
+                        *total += cell.get();
+                    }
+                    for (total, cell) in sum.buckets.iter_mut().zip(&cells.buckets) {
+                        *total += cell.get();
+                    }
+                    sum.sum_ms += cells.sum_ms.get();
+                }
+                (key.clone(), sum)
+            })
+            .collect()
+    }
+
+    /// The figures of every upstream, added up over the workers.
+    pub fn upstreams(&self) -> BTreeMap<Key, UpstreamFigures> {
+        let cells = self.cells();
+        let upstreams = cells.upstreams.iter();
+        upstreams
+            .map(|(key, workers)| {
+                let mut sum = UpstreamFigures::default();
+                for cells in workers.values() {
+                    sum.reused += cells.reused.get();
+                    sum.connected += cells.connected.get();
+                    sum.failed += cells.failed.get();
+                }
+                (key.clone(), sum)
+            })
+            .collect()
+    }
+
+    /// Forgets what is in no settings any more: routes and upstreams for which the functions,
+    /// given the names of site and route or upstream, say no.
+    pub fn retain(
+        &self,
+        route: impl Fn(&str, &str) -> bool,
+        upstream: impl Fn(&str, &str) -> bool,
+    ) {
+        let mut cells = self.cells();
+        cells.routes.retain(|(site, name), _| route(site, name));
+        cells
+            .upstreams
+            .retain(|(site, name), _| upstream(site, name));
+    }
+}
+
+/// What one site counts with. It gives out the calling worker's cells.
+#[derive(Clone, Debug)]
+pub struct SiteMeter {
+    meters: Meters,
+    site: Arc<str>,
+}
+
+impl SiteMeter {
+    fn key(&self, name: &Arc<str>) -> Key {
+        (Arc::clone(&self.site), Arc::clone(name))
+    }
+
+    /// The cells of a route. Takes a lock: call it while building, not for each request.
+    pub fn route(&self, name: &Arc<str>) -> Arc<RouteCells> {
+        let mut cells = self.meters.cells();
+        let workers = cells.routes.entry(self.key(name)).or_default();
+        Arc::clone(workers.entry(this_worker()).or_default())
+    }
+
+    /// The cells of an upstream. As [`Self::route`].
+    pub fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamCells> {
+        let mut cells = self.meters.cells();
+        let workers = cells.upstreams.entry(self.key(name)).or_default();
+        Arc::clone(workers.entry(this_worker()).or_default())
+    }
+}
+
+/// Threads that are no workers share one set: they are used one at a time, in tests.
+fn this_worker() -> usize {
+    worker::current().map_or(usize::MAX, |index| index.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_go_on_over_updates_and_end_with_the_settings() {
+        let meters = Meters::default();
+        let route: Arc<str> = "/".into();
+        let first = meters.site("web").route(&route);
+        first.count(StatusCode::OK, Duration::from_millis(7));
+        // The next generation's chain finds the same cells.
+        let second = meters.site("web").route(&route);
+        second.count(StatusCode::NOT_FOUND, Duration::from_secs(60));
+        let figures = &meters.routes()[&("web".into(), Arc::clone(&route))];
+        assert_eq!(figures.classes, [0, 1, 0, 1, 0]);
+        assert_eq!(figures.buckets[1], 1);
+        assert_eq!(figures.buckets[BUCKETS_MS.len()], 1);
+        assert_eq!(figures.sum_ms, 60_007);
+        meters.retain(|site, _| site != "web", |_, _| true);
+        assert!(meters.routes().is_empty());
+    }
+}

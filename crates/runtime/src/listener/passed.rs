@@ -1,0 +1,87 @@
+//! Listening sockets that whoever started the process holds for it, by name.
+//!
+//! They are taken over once, when the process starts, and kept for its life: a site that names
+//! one gets a duplicate, so that the socket's queue outlives every site.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
+
+use socket2::{SockRef, Type};
+
+use super::address::ListenAddr;
+
+static PASSED: Mutex<BTreeMap<String, OwnedFd>> = Mutex::new(BTreeMap::new());
+
+/// Takes over the sockets of these names and descriptors. To be called once, with what
+/// `sd_listen_fds(3)` describes: descriptors that were open when the process began and that
+/// nothing else in it knows of. Of two of one name the first is kept.
+///
+/// # Errors
+///
+/// One of them is no listening stream socket. The others are taken over.
+pub fn take_over(sockets: impl IntoIterator<Item = (String, RawFd)>) -> io::Result<()> {
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut outcome = Ok(());
+    for (name, descriptor) in sockets {
+        if let Err(error) = examine(descriptor) {
+            let told = format!("the socket `{name}` cannot be used: {error}");
+            outcome = Err(io::Error::new(error.kind(), told));
+            continue;
+        }
+        // SAFETY: `examine` found the descriptor open, and the protocol that names it gives it to
+        // this process alone: nothing else here owns it or will close it, and the map, which
+        // never gives one up, takes each number once.
+        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        prepare(&socket)?;
+        passed.entry(name).or_insert(socket);
+    }
+    outcome
+}
+
+/// Whether the descriptor is open and a socket that listens.
+fn examine(descriptor: RawFd) -> io::Result<()> {
+    // SAFETY: the descriptor is only borrowed for two questions to the kernel, which answers for
+    // a number that is not open with an error.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    let socket = SockRef::from(&socket);
+    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no stream socket that listens",
+        ));
+    }
+    Ok(())
+}
+
+/// Our own sockets have these from their making.
+fn prepare(socket: &OwnedFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    if socket.local_addr()?.as_socket().is_some() {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok(())
+}
+
+/// A duplicate of the socket of that name, and where it is bound.
+pub(super) fn bound(name: &str) -> io::Result<(OwnedFd, ListenAddr)> {
+    let passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(socket) = passed.get(name) else {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no socket of that name was passed to this process",
+        ));
+    };
+    let socket = socket.try_clone()?;
+    let address = SockRef::from(&socket).local_addr()?;
+    let bound = match (address.as_socket(), address.as_pathname()) {
+        (Some(address), _) => ListenAddr::Tcp(address),
+        (None, Some(path)) => ListenAddr::Unix(path.to_owned()),
+        // An abstract socket has no address that could be shown otherwise.
+        (None, None) => ListenAddr::Unix(name.into()),
+    };
+    Ok((socket, bound))
+}

@@ -1,0 +1,90 @@
+//! What the process does, as JSON.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tidegate_orchestrator::{Phase, Status};
+use tidegate_runtime::clock;
+use tidegate_supervisor as supervisor;
+
+use crate::process::control::Report;
+
+/// All of it. Without a report the deployment is not up yet, or not any more.
+pub(super) fn status(
+    report: Option<&Report>,
+    services: &[supervisor::Status],
+    started: Instant,
+) -> Value {
+    let uptime = clock::precise().duration_since(started);
+    json!({
+        "build": { "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() },
+        "uptime_seconds": uptime.as_secs(),
+        "workers": report.map(|it| workers(&it.status)),
+        "sites": report.map(|it| sites(&it.status)),
+        "upstreams": report.map(upstreams),
+        "reloads": report.map(|it| json!({ "done": it.reloads.0, "rejected": it.reloads.1 })),
+        "access_log": report.and_then(|it| it.log_lines).map(|(written, dropped)| {
+            json!({ "written": written, "dropped": dropped })
+        }),
+        "services": services.iter().map(service).collect::<Vec<_>>(),
+    })
+}
+
+fn service(status: &supervisor::Status) -> Value {
+    json!({
+        "name": &*status.name,
+        "state": status.state.to_string(),
+        "restarts": status.attempts.saturating_sub(1),
+        "note": status.note.as_deref(),
+        "last_error": status.last_error.as_deref(),
+    })
+}
+
+fn workers(status: &Status) -> Vec<Value> {
+    let workers = status.workers.iter();
+    workers
+        .map(|worker| {
+            json!({
+                "worker": worker.worker.0,
+                "answered": worker.answered,
+                "panics": worker.panics,
+            })
+        })
+        .collect()
+}
+
+fn sites(status: &Status) -> Value {
+    let sites = status.sites.iter().map(|(name, site)| {
+        let generations = site.connections.iter().map(|count| {
+            json!({
+                "worker": count.worker.0,
+                "generation": count.generation.0,
+                "phase": match count.phase {
+                    Phase::Draining => "draining",
+                    _ => "serving",
+                },
+                "connections": count.open,
+            })
+        });
+        let addresses = site.addresses.iter().map(ToString::to_string);
+        let value = json!({
+            "generation": site.generation.map(|it| it.0),
+            "listen": addresses.collect::<Vec<_>>(),
+            "connections": site.open(),
+            "generations": generations.collect::<Vec<_>>(),
+        });
+        (name.as_str().to_owned(), value)
+    });
+    Value::Object(sites.collect())
+}
+
+fn upstreams(report: &Report) -> Value {
+    let upstreams = report.settings.upstreams.iter().map(|(name, upstream)| {
+        let endpoints = upstream.endpoints.iter().map(|it| it.address.to_string());
+        (
+            name.clone(),
+            json!({ "endpoints": endpoints.collect::<Vec<_>>() }),
+        )
+    });
+    Value::Object(upstreams.collect())
+}
