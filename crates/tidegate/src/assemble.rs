@@ -5,7 +5,9 @@
 //! share it (certificates, tickets, route tables), erased once, and made on each
 //! worker from what that worker serves now.
 
+mod any_error;
 mod chain;
+mod mqtt;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -26,8 +28,11 @@ use tidegate_runtime::tls::{
     TlsVersion,
 };
 
+pub(crate) use self::any_error::AnyErrorFactory;
+pub use self::any_error::ConnectionError;
 pub use self::chain::SiteChain;
-use crate::settings::{self, Server, Settings};
+use self::mqtt::Exchanges;
+use crate::settings::{self, Protocol, Server, Settings};
 
 /// How long the process may take to write the rest of the access log before it ends.
 pub const LOG_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -50,6 +55,14 @@ pub enum AssembleError {
         server: String,
         /// The conflict.
         conflict: String,
+    },
+    /// A broker has a core for each worker, and not so many.
+    #[error("servers.{server}: an MQTT broker serves on 64 workers at most, not {workers}")]
+    BrokerWorkers {
+        /// The server's name.
+        server: String,
+        /// How many workers there are.
+        workers: usize,
     },
     /// The access log cannot be written.
     #[error("access_log: {0}")]
@@ -74,6 +87,7 @@ pub struct Assembler {
     tickets: OnceCell<TicketKeys>,
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
     meters: Meters,
+    exchanges: Exchanges,
 }
 
 impl Assembler {
@@ -89,6 +103,14 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
+        if let Protocol::Mqtt(mqtt) = &server.protocol {
+            let exchange = self.exchanges.of(&server.name, settings)?;
+            return Ok(Change::Deploy {
+                site: SiteName::from(server.name.as_str()),
+                chain: mqtt::site(mqtt, exchange, tls),
+                listeners: listeners(server),
+            });
+        }
         let upstreams = upstreams::specs(settings, server, &common.resolver)?;
         let log = log_mode(settings, server, common.access_log.as_ref());
         let meter = self.meters.site(server.name.as_str());
@@ -193,10 +215,10 @@ impl Assembler {
             .map(|pair| Certificate::load(&pair.chain, &pair.key))
             .collect::<Result<Vec<_>, _>>()
             .map_err(located)?;
-        let application_protocols = if server.http2 {
-            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
-        } else {
-            vec![b"http/1.1".to_vec()]
+        let application_protocols = match server.protocol {
+            Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Protocol::Http => vec![b"http/1.1".to_vec()],
         };
         let options = ServerTlsOptions {
             certificates,

@@ -17,7 +17,7 @@ use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::{ArcAsyncMakeService, MakeService, Service};
 
-use crate::assemble::{SiteChain, SiteChange};
+use crate::assemble::{AnyErrorFactory, SiteChain, SiteChange};
 use crate::cli::LogFormat;
 use crate::process::Plan;
 use crate::settings::{self, Colour};
@@ -156,7 +156,10 @@ endpoints = ["unix:{}"]
 /// The origin, as one more site of the same process.
 fn origin(socket: &Path) -> SiteChange {
     let server = HttpServerFactory::new(ServerSettings::default(), OriginFactory);
-    let chain: SiteChain = ArcAsyncMakeService::erase(TlsFactory::new(TlsMode::Plain, server));
+    let chain: SiteChain = ArcAsyncMakeService::erase(AnyErrorFactory::new(TlsFactory::new(
+        TlsMode::Plain,
+        server,
+    )));
     Change::Deploy {
         site: SiteName::from("demo-origin"),
         chain,

@@ -15,22 +15,21 @@ use tidegate_gateway::site::{
     ViaName,
 };
 use tidegate_gateway::upstream::UpstreamSpec;
-use tidegate_http::Fault;
 use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
 use tidegate_runtime::connections::Accepted;
-use tidegate_runtime::tls::{TlsFactory, TlsMode, TlsServiceError};
+use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::layer::layer_fn;
 use tidegate_service::stack::FactoryStack;
 use tidegate_service::{ArcAsyncMakeService, BoxedService};
 
 use super::AssembleError;
+use super::any_error::{AnyErrorFactory, ConnectionError};
 use crate::settings::{self, Server};
 
 /// A site's chain, erased: what the workers deploy.
-pub type SiteChain =
-    ArcAsyncMakeService<BoxedService<Accepted, (), TlsServiceError<Fault>>, Infallible>;
+pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, Infallible>;
 
 pub(super) fn site(
     server: &Server,
@@ -63,6 +62,8 @@ pub(super) fn site(
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
         }))
+        // Says of any protocol's error that it is one.
+        .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))
         .check_make_svc::<Accepted>();
     Ok(stack
         .push_boxed_service::<Accepted>()

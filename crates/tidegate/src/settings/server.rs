@@ -4,6 +4,7 @@ use super::address::{LISTEN, parse_listen};
 use super::findings::Finding;
 use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
+use super::mqtt::Mqtt;
 use super::references::References;
 use super::route::Route;
 use super::scalars::{Zero, parsed};
@@ -50,10 +51,19 @@ pub struct Server {
 }
 
 /// What a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Protocol {
     /// HTTP/1.1 and HTTP/2.
     Http,
+    /// MQTT 5.0 and 3.1.1. What the server says about requests is as by default.
+    Mqtt(Box<Mqtt>),
+}
+
+/// The word for a protocol in the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ProtocolWord {
+    Http,
+    Mqtt,
 }
 
 /// One listener.
@@ -146,23 +156,24 @@ fn speaks_something_else(found: &Found<'_>) -> bool {
         return false;
     };
     let later = matches!(protocol.get_ref(), DeValue::String(text)
-        if matches!(text.as_ref(), "thrift" | "tcp" | "mqtt"));
+        if matches!(text.as_ref(), "thrift" | "tcp"));
     if later {
         let message = format!(
             "the protocol {:?} is not supported by this build yet",
             protocol.get_ref().as_str().unwrap_or_default()
         );
         let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
-        found.findings().push(finding.expected("\"http\""));
+        found
+            .findings()
+            .push(finding.expected("one of \"http\", \"mqtt\""));
     }
     later
 }
 
 impl Server {
     fn read(section: &mut Section<'_>, place: Place, references: &References) -> Option<Self> {
-        let protocol = section
-            .choice("protocol", &[("http", Protocol::Http)])
-            .required();
+        let words = [("http", ProtocolWord::Http), ("mqtt", ProtocolWord::Mqtt)];
+        let protocol = section.choice("protocol", &words).required();
         let listen = section
             .read("listen", LISTEN, |found| read_listen(found, references))
             .required();
@@ -171,9 +182,50 @@ impl Server {
         let drain = section
             .duration("drain", Zero::Allowed)
             .or(Duration::from_secs(30));
+        let tls = section.optional_table("tls", Tls::read);
+        let common = Self {
+            name: String::new(),
+            place,
+            protocol: Protocol::Http,
+            listen: listen.unwrap_or_default(),
+            backlog,
+            nodelay,
+            drain,
+            access_log: false,
+            http2: false,
+            tls: tls.clone().flatten(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            forwarded: Forwarded::default(),
+            routes: Vec::new(),
+        };
+        let is_whole = !common.listen.is_empty() && tls.is_some();
+        let server = match protocol {
+            Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
+            _ => common.with_http(section, references),
+        };
+        server.filter(|_| is_whole && protocol.is_some())
+    }
+
+    fn with_mqtt(self, section: &mut Section<'_>) -> Option<Self> {
+        let mqtt = Mqtt::read(section)?;
+        Some(Self {
+            timeouts: Timeouts {
+                tls_handshake: mqtt.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: mqtt.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Mqtt(Box::new(mqtt)),
+            ..self
+        })
+    }
+
+    fn with_http(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
         let access_log = section.boolean("access_log").or(true);
         let http2 = section.boolean("http2").or(true);
-        let tls = section.optional_table("tls", Tls::read);
         let timeouts = section.table("timeouts", Timeouts::read);
         let limits = section.table("limits", Limits::read);
         let forwarded = section.table("forwarded", Forwarded::read);
@@ -187,21 +239,24 @@ impl Server {
             })
             .or(Vec::new());
         Some(Self {
-            name: String::new(),
-            place,
-            protocol: protocol?,
-            listen: listen?,
-            backlog,
-            nodelay,
-            drain,
             access_log,
             http2,
-            tls: tls?,
             timeouts: timeouts?,
             limits: limits?,
             forwarded: forwarded?,
             routes,
+            ..self
         })
+    }
+}
+
+impl Default for Forwarded {
+    fn default() -> Self {
+        Self {
+            trust: Vec::new(),
+            x_forwarded: true,
+            via: "tidegate".to_owned(),
+        }
     }
 }
 

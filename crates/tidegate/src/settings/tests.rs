@@ -179,10 +179,12 @@ fn a_clash_between_servers_names_both_places() {
 
 #[test]
 fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!("{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nnonsense = 1\n");
+    let text = format!("{MINIMAL}\n[servers.calls]\nprotocol = \"thrift\"\nnonsense = 1\n");
     assert_eq!(
         errors(&text),
-        ["12:12 servers.broker.protocol: the protocol \"mqtt\" is not supported by this build yet",]
+        [
+            "12:12 servers.calls.protocol: the protocol \"thrift\" is not supported by this build yet",
+        ]
     );
 }
 
@@ -365,4 +367,29 @@ fn what_no_program_can_be_handed_is_refused_where_it_is() {
             "15:13 commands.tool.directory: the path is empty",
         ]
     );
+}
+
+#[test]
+fn a_broker_says_what_it_grants_and_has_no_key_of_http() {
+    let broker = |rest: &str| {
+        format!(
+            "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n{rest}"
+        )
+    };
+    let text = broker(
+        "anonymous = \"everybody\"\n\
+         timeouts = { connect = \"3s\", session_expiry = \"1h\" }\n\
+         limits = { connections = 7, packet_bytes = \"2KiB\", queue_drop = \"oldest\" }\n",
+    );
+    let settings = parse(&text, "test.toml", Path::new("")).unwrap();
+    let server = &settings.servers["broker"];
+    let Protocol::Mqtt(mqtt) = &server.protocol else {
+        panic!("{server:?}");
+    };
+    assert_eq!(server.limits.connections, 7);
+    assert_eq!(mqtt.settings.connect_timeout.as_secs(), 3);
+    assert_eq!(mqtt.settings.broker.session_expiry_secs, 3_600);
+    assert_eq!(mqtt.settings.broker.packet_bytes, 2_048);
+    let text = broker("http2 = true\n");
+    assert_eq!(errors(&text), ["14:1 servers.broker.http2: unknown key"]);
 }

@@ -1,0 +1,142 @@
+//! What a server with `protocol = "mqtt"` says beside its listeners.
+
+use std::time::Duration;
+
+use tidegate_mqtt::broker::limits::{DropPolicy, Limits};
+use tidegate_mqtt::broker::retained::RetainedLimits;
+use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
+use tidegate_mqtt::server::{Anonymous, ServerSettings};
+
+use super::scalars::Zero;
+use super::section::Section;
+
+/// The keys of a server that only MQTT has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mqtt {
+    /// What clients are granted, on each worker.
+    pub settings: ServerSettings,
+    /// Open connections of the whole server, all workers together.
+    pub connections: usize,
+    /// From accepting a connection to the end of its TLS handshake.
+    pub tls_handshake: Duration,
+}
+
+impl Mqtt {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let anonymous = section
+            .choice(
+                "anonymous",
+                &[
+                    ("local", Anonymous::Local),
+                    ("everybody", Anonymous::Everybody),
+                ],
+            )
+            .or(Anonymous::Local);
+        let timeouts = section.table("timeouts", Timeouts::read)?;
+        let limits = section.table("limits", read_limits)?;
+        Some(Self {
+            settings: ServerSettings {
+                connect_timeout: timeouts.connect,
+                close_timeout: timeouts.close,
+                anonymous,
+                broker: Limits {
+                    session_expiry_secs: seconds(timeouts.session_expiry),
+                    ..limits.broker
+                },
+                ..ServerSettings::default()
+            },
+            connections: limits.connections,
+            tls_handshake: timeouts.tls_handshake,
+        })
+    }
+}
+
+struct Timeouts {
+    connect: Duration,
+    close: Duration,
+    session_expiry: Duration,
+    tls_handshake: Duration,
+}
+
+impl Timeouts {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        let default = ServerSettings::default();
+        let expiry = Duration::from_secs(default.broker.session_expiry_secs.into());
+        let mut read = |key, zero, default| section.duration(key, zero).or(default);
+        Some(Self {
+            connect: read("connect", Zero::Refused, default.connect_timeout),
+            close: read("close", Zero::Refused, default.close_timeout),
+            session_expiry: read("session_expiry", Zero::Allowed, expiry),
+            tls_handshake: read("tls_handshake", Zero::Refused, Duration::from_secs(10)),
+        })
+    }
+}
+
+/// MQTT counts seconds in 32 bits; the highest number means for ever.
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+struct ReadLimits {
+    connections: usize,
+    broker: Limits,
+}
+
+fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
+    let default = Limits::default();
+    let mut count = |key, most: u32, default: usize| {
+        let default = u32::try_from(default).unwrap_or(most);
+        section.integer(key, 1..=most).or(default)
+    };
+    let connections = count("connections", 10_000_000, 10_000) as usize;
+    let sessions = count("sessions", 100_000_000, default.sessions) as usize;
+    let subscriptions = count("subscriptions", 1_000_000, default.subscriptions) as usize;
+    let queue_messages = count(
+        "queue_messages",
+        10_000_000,
+        default.queue_messages as usize,
+    );
+    let retained = count("retained_messages", 100_000_000, default.retained.topics) as usize;
+    let receive_maximum = section
+        .integer("receive_maximum", 1..=65_535_u16)
+        .or(default.receive_maximum);
+    let inflight = section
+        .integer("inflight", 1..=32_768_u16)
+        .or(default.inflight);
+    let packet_bytes = section
+        .memory("packet_bytes", Zero::Refused)
+        .or(default.packet_bytes as usize);
+    let queue_bytes = section
+        .memory("queue_bytes", Zero::Refused)
+        .or(default.queue_bytes);
+    let retained_bytes = section
+        .memory("retained_bytes", Zero::Refused)
+        .or(default.retained.bytes);
+    let queue_drop = section
+        .choice(
+            "queue_drop",
+            &[
+                ("newest", DropPolicy::Newest),
+                ("oldest", DropPolicy::Oldest),
+            ],
+        )
+        .or(DropPolicy::Newest);
+    Some(ReadLimits {
+        connections,
+        broker: Limits {
+            sessions,
+            subscriptions,
+            queue_messages,
+            queue_bytes,
+            queue_drop,
+            receive_maximum,
+            inflight,
+            packet_bytes: u32::try_from(packet_bytes).unwrap_or(PACKET_BYTES_LARGEST),
+            retained: RetainedLimits {
+                topics: retained,
+                bytes: retained_bytes,
+            },
+            ..default
+        },
+    })
+}
