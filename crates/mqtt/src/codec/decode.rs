@@ -104,7 +104,7 @@ impl Decoder {
             return Ok(None);
         }
         let packet = buffer.split_to(header.packet_bytes).freeze();
-        self.body(header, &packet).map(Some)
+        self.body(header, packet).map(Some)
     }
 
     /// How many bytes the packet at the start of the buffer has, as soon as that is known,
@@ -174,17 +174,19 @@ impl Decoder {
         }
     }
 
-    fn body(&mut self, header: FixedHeader, packet: &Bytes) -> Result<Packet, DecodeError> {
+    fn body(&mut self, header: FixedHeader, packet: Bytes) -> Result<Packet, DecodeError> {
         use PacketType as T;
-        let mut fields = Fields::new(packet, header.header_bytes);
-        let fields = &mut fields;
         let packet_type = header.packet_type;
         // The only packet before the version is known is CONNECT, which does not ask for it.
         let version = self.version.unwrap_or(ProtocolVersion::V5);
+        if packet_type == T::Publish {
+            return publish::publish(packet, &header, version, self.role).map(Packet::Publish);
+        }
+        let mut fields = Fields::new(&packet, header.header_bytes);
+        let fields = &mut fields;
         let packet = match packet_type {
-            T::Publish => {
-                Packet::Publish(publish::publish(fields, header.flags, version, self.role)?)
-            }
+            // Returned above.
+            T::Publish => return Err(DecodeError::UnexpectedPacket(packet_type)),
             T::PublishAck => Packet::PublishAck(answer::answer(fields, packet_type, version)?),
             T::PublishReceived => {
                 Packet::PublishReceived(answer::answer(fields, packet_type, version)?)

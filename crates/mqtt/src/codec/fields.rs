@@ -139,12 +139,6 @@ impl<'a> Fields<'a> {
             end: self.at,
         })
     }
-
-    /// All that is left.
-    pub(super) fn rest(&mut self) -> Bytes {
-        let start = std::mem::replace(&mut self.at, self.end);
-        self.slice(start, self.end)
-    }
 }
 
 /// A variable byte integer at the start of `bytes` and its length; none if it goes on.

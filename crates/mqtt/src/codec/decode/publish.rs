@@ -2,6 +2,9 @@
 
 use std::num::NonZeroU16;
 
+use bytes::{Buf, Bytes};
+
+use super::FixedHeader;
 use crate::codec::error::DecodeError;
 use crate::codec::fields::Fields;
 use crate::codec::packet::{PacketType, ProtocolVersion, QualityOfService, Role};
@@ -11,13 +14,15 @@ use crate::codec::publish::{
 };
 use crate::codec::topic::{TopicError, TopicName};
 
-/// The flags have been checked.
+/// The flags have been checked. The packet becomes the payload: a reference less to count.
 pub(super) fn publish(
-    fields: &mut Fields<'_>,
-    flags: u8,
+    mut packet: Bytes,
+    header: &FixedHeader,
     version: ProtocolVersion,
     role: Role,
 ) -> Result<Publish, DecodeError> {
+    let flags = header.flags;
+    let mut fields = Fields::new(&packet, header.header_bytes);
     let topic = match fields.topic_name() {
         Ok(topic) => Some(topic),
         Err(DecodeError::TopicName(TopicError::Empty)) if version == ProtocolVersion::V5 => None,
@@ -38,7 +43,7 @@ pub(super) fn publish(
         message_expiry_seconds: None,
         subscription_identifiers: Vec::new(),
         properties: MessageProperties::new(),
-        payload: bytes::Bytes::new(),
+        payload: Bytes::new(),
     };
     if version == ProtocolVersion::V5 {
         publish_properties(fields.properties()?, &mut publish, role)?;
@@ -46,7 +51,9 @@ pub(super) fn publish(
     if publish.topic.is_none() && publish.topic_alias.is_none() {
         return Err(DecodeError::TopicMissing);
     }
-    publish.payload = fields.rest();
+    let payload_at = fields.position();
+    packet.advance(payload_at);
+    publish.payload = packet;
     Ok(publish)
 }
 
