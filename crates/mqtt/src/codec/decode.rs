@@ -96,6 +96,7 @@ impl Decoder {
     ///
     /// When the peer breaks the protocol. The connection has to end: what follows in the
     /// buffer cannot be relied on.
+    #[inline]
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
         let Some(header) = self.fixed_header(buffer)? else {
             return Ok(None);
@@ -104,7 +105,13 @@ impl Decoder {
             return Ok(None);
         }
         let packet = buffer.split_to(header.packet_bytes).freeze();
-        self.body(header, packet).map(Some)
+        if header.packet_type == PacketType::Publish {
+            // By itself, so that it is built where it is wanted and not moved there.
+            let version = self.version.unwrap_or(ProtocolVersion::V5);
+            let publish = publish::publish(packet, &header, version, self.role)?;
+            return Ok(Some(Packet::Publish(publish)));
+        }
+        self.body(header, &packet).map(Some)
     }
 
     /// How many bytes the packet at the start of the buffer has, as soon as that is known,
@@ -117,6 +124,7 @@ impl Decoder {
         Ok(self.fixed_header(buffer)?.map(|header| header.packet_bytes))
     }
 
+    #[inline]
     fn fixed_header(&self, buffer: &[u8]) -> Result<Option<FixedHeader>, DecodeError> {
         let Some((&first, rest)) = buffer.split_first() else {
             return Ok(None);
@@ -174,18 +182,15 @@ impl Decoder {
         }
     }
 
-    fn body(&mut self, header: FixedHeader, packet: Bytes) -> Result<Packet, DecodeError> {
+    fn body(&mut self, header: FixedHeader, packet: &Bytes) -> Result<Packet, DecodeError> {
         use PacketType as T;
         let packet_type = header.packet_type;
         // The only packet before the version is known is CONNECT, which does not ask for it.
         let version = self.version.unwrap_or(ProtocolVersion::V5);
-        if packet_type == T::Publish {
-            return publish::publish(packet, &header, version, self.role).map(Packet::Publish);
-        }
-        let mut fields = Fields::new(&packet, header.header_bytes);
+        let mut fields = Fields::new(packet, header.header_bytes);
         let fields = &mut fields;
         let packet = match packet_type {
-            // Returned above.
+            // Read by `decode` itself.
             T::Publish => return Err(DecodeError::UnexpectedPacket(packet_type)),
             T::PublishAck => Packet::PublishAck(answer::answer(fields, packet_type, version)?),
             T::PublishReceived => {

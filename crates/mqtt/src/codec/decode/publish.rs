@@ -15,6 +15,7 @@ use crate::codec::publish::{
 use crate::codec::topic::{TopicError, TopicName};
 
 /// The flags have been checked. The packet becomes the payload: a reference less to count.
+#[inline]
 pub(super) fn publish(
     mut packet: Bytes,
     header: &FixedHeader,
@@ -34,61 +35,67 @@ pub(super) fn publish(
         Some(QualityOfService::ExactlyOnce) => Delivery::ExactlyOnce(fields.packet_identifier()?),
         None => return Err(DecodeError::QualityOfService),
     };
-    let mut publish = Publish {
-        delivery,
-        duplicate: flags & 0b1000 != 0,
-        retain: flags & 0b0001 != 0,
-        topic,
-        topic_alias: None,
-        message_expiry_seconds: None,
-        subscription_identifiers: Vec::new(),
-        properties: MessageProperties::new(),
-        payload: Bytes::new(),
-    };
+    let mut properties = PublishProperties::default();
     if version == ProtocolVersion::V5 {
-        publish_properties(fields.properties()?, &mut publish, role)?;
+        properties.read(fields.properties()?, role)?;
     }
-    if publish.topic.is_none() && publish.topic_alias.is_none() {
+    if topic.is_none() && properties.topic_alias.is_none() {
         return Err(DecodeError::TopicMissing);
     }
     let payload_at = fields.position();
     packet.advance(payload_at);
-    publish.payload = packet;
-    Ok(publish)
+    Ok(Publish {
+        delivery,
+        duplicate: flags & 0b1000 != 0,
+        retain: flags & 0b0001 != 0,
+        topic,
+        topic_alias: properties.topic_alias,
+        message_expiry_seconds: properties.message_expiry_seconds,
+        subscription_identifiers: properties.subscription_identifiers,
+        properties: properties.kept,
+        payload: packet,
+    })
 }
 
-fn publish_properties(
-    mut section: Fields<'_>,
-    publish: &mut Publish,
-    role: Role,
-) -> Result<(), DecodeError> {
-    if section.is_at_end() {
-        return Ok(());
-    }
-    let mut message = MessageFields::default();
-    loop {
-        let start = section.position();
-        let Some(property) = property::next(&mut section)? else {
-            break;
-        };
-        match property {
-            Property::TopicAlias => {
-                let alias = NonZeroU16::new(section.two_bytes()?).ok_or(DecodeError::TopicAlias)?;
-                property.set(&mut publish.topic_alias, TopicAlias(alias))?;
-            }
-            Property::SubscriptionIdentifier if role == Role::Server => {
-                return Err(DecodeError::PropertySender(property));
-            }
-            Property::SubscriptionIdentifier => {
-                let identifier = SubscriptionIdentifier::new(section.variable()?)
-                    .ok_or(DecodeError::PropertyValue(property))?;
-                publish.subscription_identifiers.push(identifier);
-            }
-            other => message.read(&mut section, other, start, PacketType::Publish)?,
+#[derive(Debug, Default)]
+struct PublishProperties {
+    topic_alias: Option<TopicAlias>,
+    message_expiry_seconds: Option<u32>,
+    subscription_identifiers: Vec<SubscriptionIdentifier>,
+    kept: MessageProperties,
+}
+
+impl PublishProperties {
+    fn read(&mut self, mut section: Fields<'_>, role: Role) -> Result<(), DecodeError> {
+        if section.is_at_end() {
+            return Ok(());
         }
+        let mut message = MessageFields::default();
+        loop {
+            let start = section.position();
+            let Some(property) = property::next(&mut section)? else {
+                break;
+            };
+            match property {
+                Property::TopicAlias => {
+                    let alias = NonZeroU16::new(section.two_bytes()?);
+                    let alias = alias.ok_or(DecodeError::TopicAlias)?;
+                    property.set(&mut self.topic_alias, TopicAlias(alias))?;
+                }
+                Property::SubscriptionIdentifier if role == Role::Server => {
+                    return Err(DecodeError::PropertySender(property));
+                }
+                Property::SubscriptionIdentifier => {
+                    let identifier = SubscriptionIdentifier::new(section.variable()?)
+                        .ok_or(DecodeError::PropertyValue(property))?;
+                    self.subscription_identifiers.push(identifier);
+                }
+                other => message.read(&mut section, other, start, PacketType::Publish)?,
+            }
+        }
+        (self.kept, self.message_expiry_seconds) = message.finish(&section);
+        Ok(())
     }
-    (publish.properties, publish.message_expiry_seconds) = message.finish(&section);
-    Ok(())
 }
 
 /// What PUBLISH and a will have in common.
