@@ -103,7 +103,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: admin\r\n{fields}Connection: close\r\n\r\n");
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
@@ -278,6 +278,14 @@ fn metrics_count_each_request_once_over_updates_too() {
     let bad = ask(rig.web, "GET", "/", "Content-Length: x\r\n");
     assert_eq!(bad.status, 400);
     assert_eq!(sum(&rig.metrics(), "tidegate_faults_total", &[]), 1.0);
+}
+
+#[test]
+fn a_page_in_a_browser_commands_nothing() {
+    let rig = Rig::start();
+    let posted = rig.ask("POST", "/drain", "Origin: https://evil.example\r\n");
+    assert_eq!(posted.status, 403);
+    assert_eq!(rig.ask("GET", "/readyz", "").status, 200);
 }
 
 #[test]
