@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fmt;
 
 use http::StatusCode;
+use tidegate_runtime::limit::{self, Limit};
 
 pub(crate) use self::count::count;
 pub use self::count::counts;
@@ -66,6 +67,22 @@ impl FaultKind {
         }
     }
 
+    /// The limit of the client's that bit, for faults that stand for one alone. That
+    /// somebody was too slow is counted where the time was taken.
+    pub const fn limit(self) -> Option<Limit> {
+        let Self::Request(error) = self else {
+            return None;
+        };
+        match error {
+            ParseError::RequestLineTooLong => Some(Limit::RequestLineBytes),
+            ParseError::HeadTooLarge | ParseError::TrailersTooLarge => Some(Limit::HeaderBytes),
+            ParseError::TooManyHeaders => Some(Limit::HeaderCount),
+            ParseError::BodyTooLarge => Some(Limit::BodyBytes),
+            ParseError::ChunkExtensionTooLarge => Some(Limit::ChunkExtensionBytes),
+            _ => None,
+        }
+    }
+
     /// A stable name for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -91,6 +108,13 @@ impl Fault {
             kind,
             detail: detail.into(),
         }
+    }
+
+    /// A fault of `kind` because `limit`, a time, was over; counts that it was.
+    #[cold]
+    pub fn late(kind: FaultKind, limit: Limit, detail: impl Into<Cow<'static, str>>) -> Self {
+        limit::hit(limit);
+        Self::new(kind, detail)
     }
 
     /// Who failed, and how.

@@ -17,6 +17,7 @@ use h2::server::{Builder, Connection};
 use tidegate_runtime::connections::ConnectionHandle;
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::{self, Limit};
 use tidegate_runtime::panic::contain;
 use tokio::task::JoinSet;
 
@@ -50,7 +51,10 @@ pub(crate) async fn serve<H: HttpHandler>(
     let mut connection = deadline
         .run(handshake)
         .await
-        .map_err(|_| Fault::new(FaultKind::RequestTimeout, "no HTTP/2 preface in time"))?
+        .map_err(|_| {
+            let detail = "no HTTP/2 preface in time";
+            Fault::late(FaultKind::RequestTimeout, Limit::HeaderTimeout, detail)
+        })?
         .map_err(client_fault)?;
     let mut streams = JoinSet::new();
     let mut stage = Stage::Open;
@@ -76,7 +80,10 @@ pub(crate) async fn serve<H: HttpHandler>(
             }
             Event::StreamEnded => {}
             // GOAWAY: no new requests, those under way are answered (RFC 9113 section 6.8).
-            Event::Drain | Event::Idle if stage == Stage::Open => {
+            leaving @ (Event::Drain | Event::Idle) if stage == Stage::Open => {
+                if matches!(leaving, Event::Idle) {
+                    limit::hit(Limit::IdleTimeout);
+                }
                 stage = Stage::GoneAway;
                 connection.graceful_shutdown();
                 if streams.is_empty() {

@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::{self, Limit};
 use tokio::io::AsyncWrite;
 
 /// Joins two streams until both have ended, one fails, or nothing has moved
@@ -32,7 +33,10 @@ pub async fn join(mut left: Io, mut right: Io, idle: Duration) {
         if moved > 0 {
             deadline.arm(idle);
         }
-        deadline.poll_elapsed(cx).map(Ok)
+        deadline.poll_elapsed(cx).map(|()| {
+            limit::hit(Limit::TunnelIdleTimeout);
+            Ok(())
+        })
     });
     if let Err(error) = joined.await {
         tracing::debug!(%error, "tunnel broke");

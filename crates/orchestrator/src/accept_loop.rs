@@ -1,6 +1,7 @@
 //! From a listener into the chain that the site's slot holds now.
 
 use tidegate_runtime::cancel::CancelToken;
+use tidegate_runtime::limit::{self, Limit};
 use tidegate_runtime::listener::{Listener, Pass, SocketId};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 
@@ -77,6 +78,7 @@ async fn enter<S: Chain>(deployed: &Deployed<S>) -> Option<Pass> {
     if let Some(pass) = admission.enter() {
         return Some(pass);
     }
+    limit::hit(Limit::Connections);
     if !deployed.connections.evict_oldest_idle() {
         return None;
     }

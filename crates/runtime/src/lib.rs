@@ -13,6 +13,7 @@ pub mod connections;
 pub mod deadline;
 pub mod in_place;
 pub mod io;
+pub mod limit;
 pub mod listener;
 pub mod local;
 pub mod mailbox;

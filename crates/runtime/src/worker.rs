@@ -16,6 +16,7 @@ use rustix::process::getpid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::oneshot;
 
+use crate::limit::LimitCounters;
 use crate::local;
 use crate::panic::{PanicReport, install_hook};
 
@@ -71,12 +72,18 @@ pub fn allowed_cores() -> Vec<usize> {
 #[repr(align(128))]
 pub struct WorkerCounters {
     panics: AtomicU64,
+    limits: LimitCounters,
 }
 
 impl WorkerCounters {
     /// Connections that ended in a panic.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
+    }
+
+    /// How often each limit bit.
+    pub fn limits(&self) -> &LimitCounters {
+        &self.limits
     }
 
     pub(crate) fn count_panic(&self) {

@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod metrics;
+mod page;
 mod status;
 
 use std::io;

@@ -231,6 +231,11 @@ impl Deployer {
         self.manager.status().await
     }
 
+    /// As [`Self::status`], but a worker that is stuck keeps nobody waiting beyond `patience`.
+    pub async fn status_within(&self, patience: Duration) -> Status {
+        self.manager.status_within(patience).await
+    }
+
     /// Opens the access log's file anew, after it was moved away.
     pub fn reopen_access_log(&self) {
         if let Some(log) = self.assembler.current_access_log() {

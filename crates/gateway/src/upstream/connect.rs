@@ -8,6 +8,7 @@ use tidegate_http::client::ClientConnection;
 use tidegate_http::{Fault, FaultKind};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::Limit;
 
 use super::{EndpointAddress, EndpointSpec};
 
@@ -21,7 +22,8 @@ pub(super) async fn connect(
     deadline.arm(timeout);
     let io = deadline.run(establish(endpoint)).await.map_err(|_| {
         let detail = format!("no connection to {} in time", endpoint.address);
-        Fault::new(FaultKind::UpstreamConnectTimeout, detail)
+        let limit = Limit::UpstreamConnectTimeout;
+        Fault::late(FaultKind::UpstreamConnectTimeout, limit, detail)
     })??;
     Ok(ClientConnection::new(io))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tidegate_runtime::buffer::BufferSize;
+use tidegate_runtime::limit::Limit;
 
 use super::codec::{BodyEvent, BodyLength};
 use super::wire::{Continue, SharedWire};
@@ -57,8 +58,9 @@ impl Incoming {
                 Poll::Ready(count) => count.map_err(client_gone)?,
                 Poll::Pending => {
                     return wire.poll_stalled(cx, self.timeout, 0).map(|_| {
-                        Err(Fault::new(
+                        Err(Fault::late(
                             FaultKind::RequestTimeout,
+                            Limit::BodyTimeout,
                             "the request body stalled",
                         ))
                     });

@@ -10,6 +10,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Version};
 use http_body::Body as _;
 use tidegate_runtime::buffer::{self, BufferSize};
+use tidegate_runtime::limit;
 
 use super::codec::{
     BodyEncoder, ConnectionField, ConnectionIntent, EncodedBody, encode_response_head,
@@ -51,6 +52,9 @@ pub(crate) struct Sent {
 /// The response a fault stands for, which is counted. Says no more than its status does.
 pub(crate) fn fault_response(fault: &Fault) -> Response {
     fault::count(fault.kind());
+    if let Some(limit) = fault.kind().limit() {
+        limit::hit(limit);
+    }
     let status = fault.kind().status();
     let mut response = Response::new(Body::from(status.canonical_reason().unwrap_or("")));
     *response.status_mut() = status;

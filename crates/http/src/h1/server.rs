@@ -18,6 +18,7 @@ use tidegate_runtime::buffer::BufferSize;
 use tidegate_runtime::connections::{ConnectionHandle, NEWCOMER_GRACE};
 use tidegate_runtime::in_place;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::{self, Limit};
 
 use super::codec::{
     BodyDecoder, BodyEvent, BodyLength, ConnectionIntent, RequestHead, RequestParser,
@@ -149,6 +150,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                 return Poll::Ready(ready.is_ok());
             }
             if wire.deadline.poll_elapsed(cx).is_ready() {
+                self.count_silence(is_hastened);
                 return Poll::Ready(false);
             }
             if is_hastened || self.handle.poll_leaving(cx).is_pending() {
@@ -162,6 +164,16 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             wire.deadline.poll_elapsed(cx).map(|()| false)
         })
         .await
+    }
+
+    /// The time to ask for something is over: the usual one, unless the client had to leave.
+    #[cold]
+    fn count_silence(&self, is_hastened: bool) {
+        match (is_hastened, self.served) {
+            (true, _) => {}
+            (false, 0) => limit::hit(Limit::HeaderTimeout),
+            (false, _) => limit::hit(Limit::IdleTimeout),
+        }
     }
 
     /// Serves the request that has begun, and those the client sent right behind it.
@@ -231,8 +243,9 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                     }
                     Poll::Pending => {
                         return wire.deadline.poll_elapsed(cx).map(|()| {
-                            Err(Fault::new(
+                            Err(Fault::late(
                                 FaultKind::RequestTimeout,
+                                Limit::HeaderTimeout,
                                 "the request head stalled",
                             ))
                         });
@@ -305,7 +318,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         let keep = intent == ConnectionIntent::KeepAlive
             && !stalled
             && !(self.handle.is_draining() && self.has_no_next())
-            && self.served + 1 < self.settings.requests_per_connection
+            && self.may_have_another()
             && self.unread_is_small();
         let answer = Answer {
             intent: if keep {
@@ -381,6 +394,14 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             outcome
         })
         .await
+    }
+
+    fn may_have_another(&self) -> bool {
+        let may = self.served + 1 < self.settings.requests_per_connection;
+        if !may {
+            limit::hit(Limit::RequestsPerConnection);
+        }
+        may
     }
 
     /// Whether nothing has arrived behind the request that is answered now. What was sent

@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::{self, Limit};
 use tokio::io::AsyncWrite;
 
 use super::codec::{BodyDecoder, BodyLength, Limits};
@@ -119,11 +120,11 @@ impl Wire {
     }
 
     /// Writes what is in the outbox. Fails with [`io::ErrorKind::TimedOut`] when
-    /// the client takes too little of it within `limit`.
+    /// the client takes too little of it within `timeout`.
     pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        limit: Duration,
+        timeout: Duration,
     ) -> Poll<io::Result<()>> {
         let mut sent = 0;
         match self.outbox.poll_send(&mut self.io, cx, &mut sent) {
@@ -131,7 +132,10 @@ impl Wire {
                 self.settle();
                 Poll::Ready(outcome)
             }
-            Poll::Pending => self.poll_stalled(cx, limit, sent).map(Err),
+            Poll::Pending => self.poll_stalled(cx, timeout, sent).map(|error| {
+                limit::hit(Limit::WriteTimeout);
+                Err(error)
+            }),
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 use tidegate_runtime::deadline::Deadline;
+use tidegate_runtime::limit::Limit;
 
 use crate::context::Context as RequestContext;
 use crate::fault::{Fault, FaultKind};
@@ -82,7 +83,11 @@ impl Body for StreamBody {
                 this.deadline.arm(this.timeout);
             }
             ready!(this.deadline.poll_elapsed(cx));
-            let fault = Fault::new(FaultKind::RequestTimeout, "the request body stalled");
+            let fault = Fault::late(
+                FaultKind::RequestTimeout,
+                Limit::BodyTimeout,
+                "the request body stalled",
+            );
             return Poll::Ready(Some(Err(fault)));
         };
         this.waiting = false;

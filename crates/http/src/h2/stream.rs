@@ -15,6 +15,7 @@ use http::header::{
 use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
 use tidegate_runtime::deadline::Deadline;
+use tidegate_runtime::limit::Limit;
 
 use super::body::StreamBody;
 use crate::body::Body;
@@ -212,7 +213,11 @@ async fn send_body(
                     deadline.arm(settings.timeouts.write);
                     let sending = send_data(&mut stream, data, last);
                     deadline.run(sending).await.map_err(|_| {
-                        Fault::new(FaultKind::ClientGone, "the client took nothing in time")
+                        Fault::late(
+                            FaultKind::ClientGone,
+                            Limit::WriteTimeout,
+                            "the client took nothing in time",
+                        )
                     })??;
                     deadline.disarm();
                     if last {

@@ -1,10 +1,13 @@
 //! What is going on, for operators.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tidegate_runtime::limit::LimitHits;
 use tidegate_runtime::listener::{ListenAddr, ListenerCounters};
 use tidegate_runtime::worker::WorkerIndex;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::WorkerManager;
 use crate::command::Job;
@@ -53,6 +56,8 @@ pub struct WorkerStatus {
     pub answered: bool,
     /// Connections that ended in a panic, on this worker and its predecessors.
     pub panics: u64,
+    /// How often each limit bit.
+    pub limits: LimitHits,
 }
 
 /// All of it.
@@ -68,6 +73,12 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
     /// What is deployed, and who is connected. Waits for the workers' answers until the
     /// command's deadline; it does not wait for transactions. Cancellation safe.
     pub async fn status(&self) -> Status {
+        self.status_within(self.shared.command_timeout()).await
+    }
+
+    /// As [`Self::status`], but waits no longer than `patience` for the workers together:
+    /// one that is stuck is to be seen, and not to keep whoever looks waiting.
+    pub async fn status_within(&self, patience: Duration) -> Status {
         let shared = &self.shared;
         let mut status = Status::default();
         let mut answers = Vec::new();
@@ -85,11 +96,11 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
             }
             for seat in &table.workers {
                 let asked = seat.ask(|reply| Job::Inspect { reply });
-                answers.push((asked, seat.counters.panics()));
+                answers.push((asked, Arc::clone(&seat.counters)));
             }
         }
-        let deadline = shared.deadline();
-        for (asked, panics) in answers {
+        let deadline = Instant::now() + patience;
+        for (asked, counters) in answers {
             let worker = asked.worker;
             // Not `Shared::answer`: a shutdown is worth watching, too.
             let counted = async {
@@ -103,7 +114,8 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
             status.workers.push(WorkerStatus {
                 worker,
                 answered: counts.is_some(),
-                panics,
+                panics: counters.panics(),
+                limits: counters.limits().snapshot(),
             });
             for count in counts.into_iter().flatten() {
                 let site = status.sites.entry(count.site).or_default();

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use tidegate_orchestrator::{ApplyError, CommandError};
 
@@ -62,6 +63,10 @@ async fn a_dead_worker_is_replaced_and_its_queue_is_served() {
         for _ in 0..QUEUED {
             streams.push(tokio::net::TcpStream::connect(address).await.unwrap());
         }
+        // Whoever looks on is not kept waiting by it.
+        let status = manager.status_within(Duration::from_millis(50)).await;
+        let answered: Vec<bool> = status.workers.iter().map(|it| it.answered).collect();
+        assert_eq!(answered, [false, true]);
         fire.send(()).unwrap();
         streams
     };

@@ -6,11 +6,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use socket2::{SockRef, Type};
 
 use super::address::ListenAddr;
+
+/// The first descriptor that is passed (`SD_LISTEN_FDS_START`), and the most that are looked at.
+const FIRST_DESCRIPTOR: RawFd = 3;
+const DESCRIPTORS_MAX: u32 = 4096;
 
 static PASSED: Mutex<BTreeMap<String, OwnedFd>> = Mutex::new(BTreeMap::new());
 
@@ -20,24 +25,44 @@ static PASSED: Mutex<BTreeMap<String, OwnedFd>> = Mutex::new(BTreeMap::new());
 ///
 /// # Errors
 ///
-/// One of them is no listening stream socket. The others are taken over.
+/// One of them is no listening stream socket, or was not passed to this process. The others are taken over.
 pub fn take_over(sockets: impl IntoIterator<Item = (String, RawFd)>) -> io::Result<()> {
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut outcome = Ok(());
+    let mut left = ours_once();
     for (name, descriptor) in sockets {
+        // Each number once, whatever the caller says.
+        let Some(at) = left.iter().position(|it| *it == descriptor) else {
+            let told = format!("the socket `{name}` was not passed to this process");
+            outcome = Err(io::Error::new(io::ErrorKind::NotFound, told));
+            continue;
+        };
+        left.swap_remove(at);
         if let Err(error) = examine(descriptor) {
             let told = format!("the socket `{name}` cannot be used: {error}");
             outcome = Err(io::Error::new(error.kind(), told));
             continue;
         }
-        // SAFETY: `examine` found the descriptor open, and the protocol that names it gives it to
-        // this process alone: nothing else here owns it or will close it, and the map, which
-        // never gives one up, takes each number once.
+        // SAFETY: `examine` found the descriptor open, and `ours_once` that the environment gives
+        // it to this very process, to be taken over here and nowhere else. Numbers are given out
+        // once in the life of the process and each once, so that nothing else owns this one.
         let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
         prepare(&socket)?;
         passed.entry(name).or_insert(socket);
     }
     outcome
+}
+
+/// The descriptors that `LISTEN_FDS` gives to this process; none at any later call.
+fn ours_once() -> Vec<RawFd> {
+    static GIVEN: AtomicBool = AtomicBool::new(false);
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    let is_ours = number("LISTEN_PID") == Some(std::process::id());
+    if !is_ours || GIVEN.swap(true, Ordering::Relaxed) {
+        return Vec::new();
+    }
+    let count = number("LISTEN_FDS").unwrap_or(0).min(DESCRIPTORS_MAX);
+    (FIRST_DESCRIPTOR..).take(count as usize).collect()
 }
 
 /// Whether the descriptor is open and a socket that listens.

@@ -13,6 +13,7 @@ use super::ServerTls;
 use crate::connections::{Accepted, NEWCOMER_GRACE};
 use crate::deadline::Deadline;
 use crate::in_place;
+use crate::limit::{self, Limit};
 
 /// Whether a site's connections begin with a TLS handshake.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +104,7 @@ async fn handshake<E>(
     let io = deadline
         .run(server.accept(accepted.io))
         .await
-        .map_err(|_| TlsServiceError::HandshakeTimeout)?
+        .map_err(|_| too_slow())?
         .map_err(TlsServiceError::Handshake)?;
     Ok(Accepted { io, ..accepted })
 }
@@ -126,11 +127,17 @@ async fn begins<E>(accepted: &Accepted, deadline: &Deadline) -> Result<(), TlsSe
             deadline.arm(NEWCOMER_GRACE);
         }
         let elapsed = deadline.poll_elapsed(cx);
-        elapsed.map(|()| Err(TlsServiceError::HandshakeTimeout))
+        elapsed.map(|()| Err(too_slow()))
     })
     .await;
     handle.mark_busy();
     begun
+}
+
+#[cold]
+fn too_slow<E>() -> TlsServiceError<E> {
+    limit::hit(Limit::TlsHandshakeTimeout);
+    TlsServiceError::HandshakeTimeout
 }
 
 /// Makes a [`TlsService`] around what `inner` makes.

@@ -12,7 +12,7 @@ use tidegate_runtime::clock;
 use tidegate_service::Service;
 use tidegate_supervisor::{OrchestratorHandle, State};
 
-use super::{metrics, status};
+use super::{metrics, page, status};
 use crate::process::DEPLOYMENT;
 use crate::process::control::{Control, ReloadOutcome};
 use crate::settings::Secret;
@@ -101,7 +101,14 @@ impl Service<Exchange> for Answerer {
             response.headers_mut().insert(ALLOW, door.methods());
             return Ok(response);
         }
-        if !door.is_public() && !self.may_enter(request.headers().get(AUTHORIZATION)) {
+        let headers = request.headers();
+        if self.inner.token.is_none()
+            && page::may_have_asked(headers, exchange.context.connection())
+        {
+            let told = "pages in a browser are not served\n".to_owned();
+            return Ok(text(StatusCode::FORBIDDEN, told));
+        }
+        if !door.is_public() && !self.may_enter(headers.get(AUTHORIZATION)) {
             let mut response = text(StatusCode::UNAUTHORIZED, "a token is wanted\n".to_owned());
             let scheme = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(WWW_AUTHENTICATE, scheme);

@@ -62,7 +62,7 @@ pub(super) async fn ask(target: &Target, method: Method, path: &str) -> Result<A
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let uri: Uri = path.parse().map_err(question)?;
     let mut headers = HeaderMap::new();
-    headers.insert(HOST, HeaderValue::from_static("tidegate"));
+    headers.insert(HOST, HeaderValue::from_static("localhost"));
     if let Some(token) = &target.token {
         let value = HeaderValue::try_from(format!("Bearer {token}")).map_err(question)?;
         headers.insert(AUTHORIZATION, value);

@@ -26,6 +26,9 @@ use crate::watch::Known;
 /// read and names looked up before.
 const START_SLACK: Duration = Duration::from_secs(60);
 
+/// How long the workers may take to say what they are at, for a report.
+const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What is deployed to begin with, and what goes with it.
 pub(super) struct Deployment {
     pub(super) manager: WorkerManager<SiteChain, ListenerBuilder>,
@@ -111,7 +114,7 @@ impl Serving {
 
     async fn report(&self) -> Report {
         Report {
-            status: self.deployer.status().await,
+            status: self.deployer.status_within(STATUS_PATIENCE).await,
             settings: self.deployer.settings().clone(),
             log_lines: self.deployer.log_lines(),
             reloads: self.reloads,

@@ -103,7 +103,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: admin\r\n{fields}Connection: close\r\n\r\n");
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
@@ -278,6 +278,73 @@ fn metrics_count_each_request_once_over_updates_too() {
     let bad = ask(rig.web, "GET", "/", "Content-Length: x\r\n");
     assert_eq!(bad.status, 400);
     assert_eq!(sum(&rig.metrics(), "tidegate_faults_total", &[]), 1.0);
+}
+
+#[test]
+fn a_page_in_a_browser_commands_nothing() {
+    let rig = Rig::start();
+    let posted = rig.ask("POST", "/drain", "Origin: https://evil.example\r\n");
+    assert_eq!(posted.status, 403);
+    assert_eq!(rig.ask("GET", "/readyz", "").status, 200);
+}
+
+#[test]
+fn every_limit_that_bites_is_counted_by_its_name() {
+    let (origin, web, admin) = (Origin::start("origin"), free_address(), free_address());
+    let keys = "protocol = \"http\"\ntimeouts = { header = \"100ms\", idle = \"100ms\" }\n\
+                limits = { connections = 4, request_line_bytes = 100, header_bytes = 200, \
+                header_count = 3, body_bytes = 10, requests_per_connection = 2 }";
+    let section = format!("listen = \"{admin}\"");
+    let text = text(&origin, web, &section, "").replace("protocol = \"http\"", keys);
+    let _process = Tidegate::start(&text);
+    let refused = |request: &str, status: u16| {
+        let mut client = Client::connect(web);
+        client.stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(client.head().unwrap().0, status);
+    };
+    let long = "x".repeat(250);
+    refused(&format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414);
+    refused(
+        &format!("GET / HTTP/1.1\r\nhost: a\r\nb: {long}\r\n\r\n"),
+        431,
+    );
+    refused(
+        "GET / HTTP/1.1\r\nhost: a\r\nb: 1\r\nc: 1\r\nd: 1\r\n\r\n",
+        431,
+    );
+    refused(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\n\r\n",
+        413,
+    );
+    refused("GET / HTTP/1.1\r\nhost:", 408);
+    let mut client = Client::connect(web);
+    assert_eq!(client.get("/").status, 200);
+    assert!(client.get("/").closes, "it was the last one");
+    let mut idle = Client::connect(web);
+    assert_eq!(idle.get("/").status, 200);
+    assert!(idle.ends());
+    let hits = |limit: &str| {
+        let label = format!("limit=\"{limit}\"");
+        let page = samples(&ask(admin, "GET", "/metrics", "").body);
+        sum(&page, "tidegate_limit_hits_total", &[&label])
+    };
+    for limit in [
+        "request_line_bytes",
+        "header_bytes",
+        "header_count",
+        "body_bytes",
+        "header_timeout",
+        "requests_per_connection",
+        "idle_timeout",
+    ] {
+        assert_eq!(hits(limit), 1.0, "{limit}");
+    }
+    assert_eq!(hits("connections"), 0.0);
+    let crowd: Vec<Client> = (0..5).map(|_| Client::connect(web)).collect();
+    eventually("the limit on connections", || {
+        (hits("connections") > 0.0).then_some(())
+    });
+    drop(crowd);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tidegate_runtime::clock;
+use tidegate_runtime::limit::Limit;
 
 use super::super::codec::{BodyDecoder, BodyEvent, ConnectionIntent};
 use super::flow::{Flow, protocol_fault};
@@ -88,8 +89,9 @@ impl ResponseBody {
                         flow.connection.deadline.arm(flow.settings.idle_timeout);
                     }
                     ready!(flow.connection.deadline.poll_elapsed(cx));
-                    return Poll::Ready(Err(Fault::new(
+                    return Poll::Ready(Err(Fault::late(
                         FaultKind::UpstreamTimeout,
+                        Limit::UpstreamIdleTimeout,
                         "the response body stalled",
                     )));
                 }

@@ -10,6 +10,7 @@ use http_body::Body as _;
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::clock;
 use tidegate_runtime::io::Io;
+use tidegate_runtime::limit::Limit;
 
 use super::super::codec::{
     BodyEncoder, ConnectionIntent, ParseError, ResponseHead, ResponseParser,
@@ -214,7 +215,11 @@ impl Flow {
             return Ok(());
         }
         Err(SendFailure {
-            fault: Fault::new(FaultKind::UpstreamTimeout, "no response in time"),
+            fault: Fault::late(
+                FaultKind::UpstreamTimeout,
+                Limit::UpstreamResponseTimeout,
+                "no response in time",
+            ),
             progress: Progress::Begun,
         })
     }

@@ -7,6 +7,7 @@ use prometheus_client::encoding::NoLabelSet;
 use prometheus_client::metrics::MetricType;
 use tidegate_gateway::meter::{BUCKETS_MS, RouteFigures};
 use tidegate_orchestrator::Phase;
+use tidegate_runtime::limit::Limit;
 use tidegate_runtime::listener::ListenerCounters;
 
 use super::Page;
@@ -32,6 +33,7 @@ pub(super) fn write(report: &Report, page: &mut Page<'_>) -> fmt::Result {
             .iter()
             .map(|(worker, count)| ([("worker", worker.as_str())], *count)),
     )?;
+    limits(report, page)?;
     let (done, rejected) = report.reloads;
     page.counters(
         "tidegate_reloads",
@@ -49,6 +51,29 @@ pub(super) fn write(report: &Report, page: &mut Page<'_>) -> fmt::Result {
             ([("outcome", "written")], written),
             ([("outcome", "dropped")], dropped),
         ],
+    )
+}
+
+/// Also those that no answer tells of: a connection that idled for too long, a client that
+/// did not read.
+fn limits(report: &Report, page: &mut Page<'_>) -> fmt::Result {
+    let workers = &report.status.workers;
+    let lines = Limit::ALL.iter().map(|&limit| {
+        let hits = workers.iter().map(|worker| worker.limits.of(limit)).sum();
+        ([("limit", limit.name())], hits)
+    });
+    page.counters("tidegate_limit_hits", "How often each limit bit", lines)?;
+    let answers: Vec<(String, bool)> = workers
+        .iter()
+        .map(|worker| (worker.worker.to_string(), worker.answered))
+        .collect();
+    page.gauges(
+        "tidegate_worker_answers",
+        "Whether a worker answers; one that is stuck does not",
+        answers.iter().map(|(worker, answers)| {
+            let value = f64::from(u8::from(*answers));
+            ([("worker", worker.as_str())], value)
+        }),
     )
 }
 
