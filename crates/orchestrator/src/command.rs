@@ -8,6 +8,7 @@ use tidegate_runtime::listener::{ListenAddr, ListenerSet};
 use tidegate_runtime::panic::PanicReport;
 use tokio::sync::oneshot;
 
+use crate::deployed::Idlers;
 use crate::site::{Generation, Phase, SiteName};
 
 /// An action on one site, the same on all workers.
@@ -161,6 +162,7 @@ pub(crate) enum Job<F> {
     /// connections had to be dropped.
     Stop {
         drain: Duration,
+        idlers: Idlers,
         reply: oneshot::Sender<usize>,
     },
 }

@@ -258,10 +258,18 @@ impl Deployer {
     /// Stops accepting, lets every connection finish within its server's `drain`,
     /// and ends the workers.
     pub async fn shutdown(&self) -> ShutdownReport {
+        self.manager.shutdown(self.longest_drain()).await
+    }
+
+    /// As [`Deployer::shutdown`], when another process has the listeners: connections that
+    /// idle leave with the answer to their next request.
+    pub async fn hand_over(&self) -> ShutdownReport {
+        self.manager.hand_over(self.longest_drain()).await
+    }
+
+    fn longest_drain(&self) -> Duration {
         let drains = self.settings.servers.values().map(|server| server.drain);
-        self.manager
-            .shutdown(drains.max().unwrap_or(Duration::ZERO))
-            .await
+        drains.max().unwrap_or(Duration::ZERO)
     }
 
     /// Writes what is left of the access log; after [`Deployer::shutdown`].

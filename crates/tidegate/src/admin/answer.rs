@@ -14,7 +14,7 @@ use tidegate_supervisor::{OrchestratorHandle, State};
 
 use super::{metrics, page, status};
 use crate::process::DEPLOYMENT;
-use crate::process::control::{Control, ReloadOutcome};
+use crate::process::control::{Control, ReloadOutcome, UpgradeOutcome};
 use crate::settings::Secret;
 
 /// Answers operators and their tools. Clones are the same.
@@ -40,11 +40,12 @@ enum Door {
     Config,
     Reload,
     Drain,
+    Upgrade,
     Log,
 }
 
 impl Door {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Healthy, "/healthz"),
         (Self::Ready, "/readyz"),
         (Self::Metrics, "/metrics"),
@@ -52,6 +53,7 @@ impl Door {
         (Self::Config, "/config"),
         (Self::Reload, "/reload"),
         (Self::Drain, "/drain"),
+        (Self::Upgrade, "/upgrade"),
         (Self::Log, "/log"),
     ];
 
@@ -62,7 +64,7 @@ impl Door {
 
     fn opens_to(self, method: &Method) -> bool {
         match self {
-            Self::Reload | Self::Drain => method == Method::POST,
+            Self::Reload | Self::Drain | Self::Upgrade => method == Method::POST,
             Self::Log => method == Method::PUT,
             _ => method == Method::GET || method == Method::HEAD,
         }
@@ -70,7 +72,7 @@ impl Door {
 
     const fn methods(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Reload | Self::Drain => "POST",
+            Self::Reload | Self::Drain | Self::Upgrade => "POST",
             Self::Log => "PUT",
             _ => "GET, HEAD",
         })
@@ -122,6 +124,7 @@ impl Service<Exchange> for Answerer {
             Door::Config => self.config().await,
             Door::Reload => self.reload().await,
             Door::Drain => self.drain(),
+            Door::Upgrade => self.upgrade().await,
             Door::Log => set_log(request.uri().query()),
         })
     }
@@ -211,6 +214,20 @@ impl Answerer {
             Ok(ReloadOutcome::Rejected { mistakes }) => {
                 let value = json!({ "outcome": "rejected", "mistakes": mistakes });
                 json_response(StatusCode::UNPROCESSABLE_ENTITY, &value)
+            }
+            Err(error) => unready(&format!("{error}\n")),
+        }
+    }
+
+    async fn upgrade(&self) -> Response {
+        match self.inner.control.upgrade("admin").await {
+            Ok(UpgradeOutcome::Done { pid }) => {
+                let value = json!({ "outcome": "upgraded", "pid": pid });
+                json_response(StatusCode::OK, &value)
+            }
+            Ok(UpgradeOutcome::Rejected { reason }) => {
+                let value = json!({ "outcome": "rejected", "reason": reason });
+                json_response(StatusCode::CONFLICT, &value)
             }
             Err(error) => unready(&format!("{error}\n")),
         }

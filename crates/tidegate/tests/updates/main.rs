@@ -16,4 +16,5 @@ mod state;
 mod stop;
 mod storm;
 mod tls;
+mod upgrade;
 mod watch;
