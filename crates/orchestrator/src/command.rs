@@ -158,6 +158,8 @@ pub(crate) enum Job<F> {
     Inspect {
         reply: oneshot::Sender<Vec<GenerationCount>>,
     },
+    /// Panics, to show what happens then.
+    Die,
     /// Drains everything within the time, and ends the executor. Answers how many
     /// connections had to be dropped.
     Stop {

@@ -148,6 +148,8 @@ impl<S: Chain> ServiceExecutor<S> {
             Job::Inspect { reply } => {
                 let _ = reply.send(self.counts());
             }
+            #[allow(clippy::panic, reason = "as it was told to")]
+            Job::Die => panic!("a drill"),
             Job::Stop {
                 drain,
                 idlers,

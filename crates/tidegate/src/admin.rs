@@ -85,7 +85,7 @@ impl Admin {
         let listen = wanted.listen.iter();
         Ok(Self {
             listening: listen_at(listen.map(|it| it.address.clone()).collect())?,
-            answerer: Answerer::new(control, services, token),
+            answerer: Answerer::new(control, services, token, wanted.drills),
             left,
         })
     }

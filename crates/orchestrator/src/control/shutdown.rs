@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::WorkerManager;
 use super::table::WorkerSeat;
-use crate::command::Job;
+use crate::command::{CommandError, Job};
 use crate::deployed::Idlers;
 use crate::factory::ChainFactory;
 
@@ -87,6 +87,18 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
             }
         }
         report
+    }
+
+    /// Makes a worker die of a panic, as a defect would, to show that the others go on and that
+    /// it comes back.
+    ///
+    /// # Errors
+    ///
+    /// There is no such worker, or it does not take commands.
+    pub fn kill_worker(&self, worker: WorkerIndex) -> Result<(), CommandError> {
+        let table = self.shared.table();
+        let seat = table.workers.iter().find(|it| it.index == worker);
+        seat.ok_or(CommandError::WorkerGone)?.tell(Job::Die)
     }
 
     /// Ends all workers now: their connections are dropped. Follow with [`Self::shutdown`] to

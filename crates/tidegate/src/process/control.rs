@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidegate_gateway::meter::Meters;
-use tidegate_orchestrator::Status;
+use tidegate_orchestrator::{CommandError, Status};
+use tidegate_runtime::worker::WorkerIndex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -36,6 +37,13 @@ pub enum Request {
         cause: &'static str,
         /// For the outcome.
         reply: oneshot::Sender<UpgradeOutcome>,
+    },
+    /// Let a worker die, to see that it comes back.
+    Drill {
+        /// Which one.
+        worker: WorkerIndex,
+        /// For the outcome.
+        reply: oneshot::Sender<Result<(), CommandError>>,
     },
     /// Open the access log's file anew.
     ReopenLog,
@@ -154,6 +162,16 @@ impl Control {
             reply,
         })
         .await
+    }
+
+    /// Lets a worker die of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Nobody answered in time.
+    pub async fn drill(&self, worker: WorkerIndex) -> Result<Result<(), CommandError>, Unanswered> {
+        self.ask(ANSWER_TIMEOUT, |reply| Request::Drill { worker, reply })
+            .await
     }
 
     /// Has the file of the access log opened anew.

@@ -145,6 +145,10 @@ impl Serving {
                 Some(Request::ReopenLog) => self.deployer.reopen_access_log(),
                 // Whoever asked may have gone meanwhile.
                 Some(Request::Status { reply }) => drop(reply.send(self.report().await)),
+                Some(Request::Drill { worker, reply }) => {
+                    tracing::warn!(%worker, "a drill: a worker is made to die");
+                    drop(reply.send(self.deployer.kill_worker(worker)));
+                }
                 Some(Request::Upgrade { cause, reply }) => {
                     if let Some(begun) = self.begin_upgrade(cause, reply, upgrading.is_some()) {
                         upgrading = Some(begun);

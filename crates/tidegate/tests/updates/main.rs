@@ -18,3 +18,4 @@ mod storm;
 mod tls;
 mod upgrade;
 mod watch;
+mod worker_death;
