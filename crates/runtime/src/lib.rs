@@ -18,5 +18,6 @@ pub mod listener;
 pub mod local;
 pub mod mailbox;
 pub mod panic;
+pub mod proxy_protocol;
 pub mod tls;
 pub mod worker;
