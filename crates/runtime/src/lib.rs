@@ -17,6 +17,7 @@ pub mod limit;
 pub mod listener;
 pub mod local;
 pub mod mailbox;
+pub mod network;
 pub mod panic;
 pub mod proxy_protocol;
 pub mod tls;

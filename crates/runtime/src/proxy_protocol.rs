@@ -2,11 +2,12 @@
 //! it passes on, ahead of the first byte of it.
 //!
 //! The codec does no I/O: [`parse`] is given all bytes that have come so far, [`encode`]
-//! writes what our own proxies send. A service in front of a chain reads the header off a
+//! writes what our own proxies send. [`ProxyProtocolService`] reads the header off a
 //! connection that a listener accepted. Source of all rules: "The PROXY protocol, Versions
 //! 1 & 2", `doc/proxy-protocol.txt` of HAProxy, sections 2.1 and 2.2.
 
 mod checksum;
+mod service;
 mod v1;
 mod v2;
 
@@ -18,6 +19,10 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
+pub use service::{
+    DEFAULT_HEADER_TIMEOUT, OtherPeers, ProxyProtocolFactory, ProxyProtocolMode,
+    ProxyProtocolOptions, ProxyProtocolService, ProxyProtocolServiceError,
+};
 pub use v1::V1_BYTES_MAX;
 pub use v2::{V2_BODY_BYTES_MAX, V2_BYTES_MAX};
 
