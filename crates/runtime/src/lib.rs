@@ -21,4 +21,5 @@ pub mod network;
 pub mod panic;
 pub mod proxy_protocol;
 pub mod tls;
+pub mod websocket;
 pub mod worker;
