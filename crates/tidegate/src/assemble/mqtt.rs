@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
+use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory};
 use tidegate_runtime::connections::Accepted;
@@ -58,9 +60,14 @@ pub(super) fn site(
     tls: TlsMode,
 ) -> SiteChain {
     let proxied = server.proxy_protocol.clone();
+    let websocket = websocket_mode(mqtt);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
         .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
+        // Makes the WebSocket handshake, if there is one.
+        .push(layer_fn(move |&(): &(), inner| {
+            WebSocketFactory::new(websocket.clone(), inner)
+        }))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
@@ -75,4 +82,26 @@ pub(super) fn site(
         .push_boxed_service::<Accepted>()
         .into_arc_async_factory()
         .into_inner()
+}
+
+/// The requests before the switch are held to what CONNECT is held to.
+fn websocket_mode(mqtt: &Mqtt) -> WebSocketMode {
+    let Some(websocket) = &mqtt.websocket else {
+        return WebSocketMode::Off;
+    };
+    let connect = mqtt.settings.connect_timeout;
+    WebSocketMode::On(Box::new(WebSocketSite {
+        path: websocket.path.clone(),
+        handshake: websocket.handshake.clone(),
+        http: ServerSettings {
+            timeouts: ServerTimeouts {
+                header: connect,
+                body: connect,
+                idle: connect,
+                write: connect,
+            },
+            http2: Http2::Off,
+            ..ServerSettings::default()
+        },
+    }))
 }

@@ -9,6 +9,7 @@ use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
 use super::scalars::Zero;
 use super::section::Section;
+use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Mqtt {
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub tls_handshake: Duration,
+    /// WebSocket on every listener, if present.
+    pub websocket: Option<WebSocket>,
 }
 
 impl Mqtt {
@@ -34,6 +37,7 @@ impl Mqtt {
             .or(Anonymous::Local);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
+        let websocket = section.optional_table("websocket", WebSocket::read)?;
         Some(Self {
             settings: ServerSettings {
                 connect_timeout: timeouts.connect,
@@ -47,6 +51,7 @@ impl Mqtt {
             },
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
+            websocket,
         })
     }
 }

@@ -11,3 +11,4 @@ mod log;
 mod mqtt;
 mod proxied;
 mod tls;
+mod websocket;
