@@ -2,6 +2,7 @@
 //! WebSocket, and how it all ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod carried;
 #[path = "../updates/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod harness;
@@ -10,5 +11,6 @@ mod harness;
 mod log;
 mod mqtt;
 mod proxied;
+mod talk;
 mod tls;
 mod websocket;
