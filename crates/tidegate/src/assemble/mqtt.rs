@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
 use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
-use tidegate_mqtt::server::{Exchange, MqttServerFactory};
+use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
@@ -61,9 +61,10 @@ pub(super) fn site(
 ) -> SiteChain {
     let proxied = server.proxy_protocol.clone();
     let websocket = websocket_mode(mqtt);
+    let settings = granted(server, mqtt);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
-        .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
+        .replace(MqttServerFactory::new(settings, exchange))
         // Makes the WebSocket handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             WebSocketFactory::new(websocket.clone(), inner)
@@ -82,6 +83,16 @@ pub(super) fn site(
         .push_boxed_service::<Accepted>()
         .into_arc_async_factory()
         .into_inner()
+}
+
+/// What clients are granted, and how long sending them all away may take: what is left of
+/// the drain when the last has had his time to read.
+fn granted(server: &Server, mqtt: &Mqtt) -> MqttSettings {
+    let mut settings = mqtt.settings.clone();
+    let drain = server.drain;
+    let within = drain.saturating_sub(settings.close_timeout + settings.linger);
+    settings.broker.shutdown_within = within.max(drain / 2);
+    settings
 }
 
 /// The requests before the switch are held to what CONNECT is held to.

@@ -101,6 +101,8 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
         10_000_000,
         default.queue_messages as usize,
     );
+    let per_second = default.shutdown_per_second as usize;
+    let per_second = count("disconnects_per_second", 1_000_000, per_second);
     let retained = count("retained_messages", 100_000_000, default.retained.topics) as usize;
     let receive_maximum = section
         .integer("receive_maximum", 1..=65_535_u16)
@@ -134,6 +136,7 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
             queue_messages,
             queue_bytes,
             queue_drop,
+            shutdown_per_second: per_second,
             receive_maximum,
             inflight,
             packet_bytes: u32::try_from(packet_bytes).unwrap_or(PACKET_BYTES_LARGEST),

@@ -6,6 +6,7 @@ mod carried;
 #[path = "../updates/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod harness;
+mod leaving;
 #[path = "../updates/log.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod log;
