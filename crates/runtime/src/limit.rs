@@ -52,6 +52,8 @@ limits! {
     IdleTimeout = "idle_timeout",
     /// The time a client may stall reading.
     WriteTimeout = "write_timeout",
+    /// The time a PROXY protocol header may take.
+    ProxyHeaderTimeout = "proxy_header_timeout",
     /// The time a TLS handshake may take.
     TlsHandshakeTimeout = "tls_handshake_timeout",
     /// The time connecting to an upstream may take.

@@ -6,6 +6,7 @@
 //! worker from what that worker serves now.
 
 mod any_error;
+mod broker_route;
 mod chain;
 mod mqtt;
 mod upstreams;
@@ -107,16 +108,17 @@ impl Assembler {
             let exchange = self.exchanges.of(&server.name, settings)?;
             return Ok(Change::Deploy {
                 site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(mqtt, exchange, tls),
+                chain: mqtt::site(server, mqtt, exchange, tls),
                 listeners: listeners(server),
             });
         }
         let upstreams = upstreams::specs(settings, server, &common.resolver)?;
+        let brokers = |name: &str| self.exchanges.of(name, settings);
         let log = log_mode(settings, server, common.access_log.as_ref());
         let meter = self.meters.site(server.name.as_str());
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
-            chain: chain::site(server, upstreams, tls, log, meter)?,
+            chain: chain::site(server, upstreams, &brokers, tls, log, meter)?,
             listeners: listeners(server),
         })
     }
@@ -216,7 +218,8 @@ impl Assembler {
             .collect::<Result<Vec<_>, _>>()
             .map_err(located)?;
         let application_protocols = match server.protocol {
-            Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

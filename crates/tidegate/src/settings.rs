@@ -12,8 +12,10 @@ mod findings;
 mod found;
 mod limits;
 mod mqtt;
+mod networks;
 mod plan;
 mod process;
+mod proxy_protocol;
 mod references;
 mod report;
 mod route;
@@ -26,6 +28,7 @@ mod syntax;
 mod tests;
 mod tls;
 mod upstream;
+mod websocket;
 
 pub use address::EndpointAddress;
 pub use admin::{Admin, Drills, Secret, Token};
@@ -39,6 +42,7 @@ pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, Rout
 pub use server::{Forwarded, Listen, Protocol, Server};
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
+pub use websocket::WebSocket;
 
 use findings::{Finding, Findings, Span};
 use found::{Found, quoted};
@@ -206,6 +210,9 @@ impl Settings {
                 server::read_servers(found, references)
             })
             .required();
+        if let Some(servers) = &servers {
+            references.check_brokers(section.findings(), servers);
+        }
         let upstreams = section
             .read("upstreams", "tables", upstream::read_upstreams)
             .or(BTreeMap::new());

@@ -15,6 +15,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::exchange::{Crossing, Exchange, Moved};
 use super::link::Link;
+use super::local;
 use super::neighbours::{Backlog, Neighbours};
 use super::settings::ServerSettings;
 use crate::broker::shard::{ShardId, shard_of};
@@ -39,7 +40,9 @@ struct Seat {
 /// Lives as long as the server of a generation; one that was staged and not deployed ends
 /// without having served.
 #[derive(Debug)]
-pub(super) struct Alive;
+pub(super) struct Alive {
+    pub(super) settings: Rc<ServerSettings>,
+}
 
 /// A server that was made around the core, and the connections that are its.
 #[derive(Debug)]
@@ -111,6 +114,7 @@ impl Core {
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
             ],
         });
+        local::note(&core.exchange, &core);
         core.settle();
         core
     }
@@ -153,6 +157,22 @@ impl Core {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         newest.map(|it| it.group.clone())
+    }
+
+    /// Takes over a connection that a server of another protocol accepted: it belongs to the
+    /// newest generation from now on, and is granted what that one grants.
+    pub(super) fn adopt(&self, handle: &mut ConnectionHandle) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let Some((group, server)) = newest.and_then(|it| Some((&it.group, it.server.upgrade()?)))
+        else {
+            return;
+        };
+        let group = group.clone();
+        drop(generations);
+        handle.move_to(&group);
+        self.exchange_settings(&server.settings);
+        self.reopen();
     }
 
     /// The core that has this client's session, if it is not this one.

@@ -430,6 +430,9 @@ impl Link {
             }
             ready!(self.queue.poll_send(&mut self.io, cx))?;
         }
+        if self.io.has_unsent() {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        }
         if self.phase == Phase::Flushing {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
             self.phase = Phase::Lingering;
