@@ -20,5 +20,6 @@ pub mod mailbox;
 pub mod network;
 pub mod panic;
 pub mod proxy_protocol;
+pub mod relay;
 pub mod tls;
 pub mod worker;
