@@ -18,6 +18,7 @@ pub mod listener;
 pub mod local;
 pub mod mailbox;
 pub mod network;
+pub mod opening;
 pub mod panic;
 pub mod proxy_protocol;
 pub mod relay;
