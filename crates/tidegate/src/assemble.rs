@@ -107,7 +107,7 @@ impl Assembler {
             let exchange = self.exchanges.of(&server.name, settings)?;
             return Ok(Change::Deploy {
                 site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(mqtt, exchange, tls),
+                chain: mqtt::site(server, mqtt, exchange, tls),
                 listeners: listeners(server),
             });
         }

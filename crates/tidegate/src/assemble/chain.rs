@@ -19,6 +19,7 @@ use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::layer::layer_fn;
 use tidegate_service::stack::FactoryStack;
@@ -47,6 +48,7 @@ pub(super) fn site(
     });
     let name: Arc<str> = server.name.as_str().into();
     let http = server_settings(server);
+    let proxied = server.proxy_protocol.clone();
     let stack = FactoryStack::new(())
         // Finds the route, and does what it says.
         .replace(routes)
@@ -61,6 +63,10 @@ pub(super) fn site(
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))

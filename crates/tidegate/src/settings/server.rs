@@ -5,6 +5,8 @@ use super::findings::Finding;
 use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
 use super::mqtt::Mqtt;
+use super::networks::networks;
+use super::proxy_protocol;
 use super::references::References;
 use super::route::Route;
 use super::scalars::{Zero, parsed};
@@ -15,6 +17,7 @@ use super::{Place, site_name};
 use std::time::Duration;
 use tidegate_gateway::forward::IpNetwork;
 use tidegate_runtime::listener::ListenAddr;
+use tidegate_runtime::proxy_protocol::ProxyProtocolMode;
 use toml::de::DeValue;
 
 /// One site.
@@ -38,6 +41,8 @@ pub struct Server {
     pub access_log: bool,
     /// Whether HTTP/2 is spoken, by ALPN and by prior knowledge.
     pub http2: bool,
+    /// Whether its connections begin by saying whose they are.
+    pub proxy_protocol: ProxyProtocolMode,
     /// TLS on every listener, if present.
     pub tls: Option<Tls>,
     /// How long things may take.
@@ -182,24 +187,27 @@ impl Server {
         let drain = section
             .duration("drain", Zero::Allowed)
             .or(Duration::from_secs(30));
+        let listen = listen.unwrap_or_default();
+        let proxy_protocol = proxy_protocol::read(section, &listen);
         let tls = section.optional_table("tls", Tls::read);
         let common = Self {
             name: String::new(),
             place,
             protocol: Protocol::Http,
-            listen: listen.unwrap_or_default(),
+            listen,
             backlog,
             nodelay,
             drain,
             access_log: false,
             http2: false,
+            proxy_protocol: proxy_protocol.clone().unwrap_or_default(),
             tls: tls.clone().flatten(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             forwarded: Forwarded::default(),
             routes: Vec::new(),
         };
-        let is_whole = !common.listen.is_empty() && tls.is_some();
+        let is_whole = !common.listen.is_empty() && proxy_protocol.is_some() && tls.is_some();
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
             _ => common.with_http(section, references),
@@ -284,21 +292,9 @@ pub(super) fn read_listen(found: &Found<'_>, references: &References) -> Option<
     }
 }
 
-fn parse_network(text: &str) -> Result<IpNetwork, String> {
-    text.parse()
-        .map_err(|error| format!("{} is not a network: {error}", quoted(text)))
-}
-
 impl Forwarded {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let expected = "networks such as [\"127.0.0.0/8\", \"::1\"]";
-        let trust = section.read("trust", expected, |found| {
-            let items = found.items(expected)?;
-            all(items
-                .iter()
-                .map(|item| parsed(item, "a network such as \"10.0.0.0/8\"", parse_network)))
-        });
-        let trust = trust.or(Vec::new());
+        let trust = networks(section, "trust").or(Vec::new());
         let x_forwarded = section.boolean("x_forwarded").or(true);
         let expected = "a name of letters, digits and any of -._:";
         let via = section.parsed("via", expected, |text| {
