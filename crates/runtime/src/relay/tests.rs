@@ -18,7 +18,10 @@ const LONG: RelayLimits = RelayLimits {
 async fn pair() -> (TcpStream, Io) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let far = TcpStream::connect(listener.local_addr().unwrap()).await;
-    (far.unwrap(), Io::from_tcp(listener.accept().await.unwrap().0))
+    (
+        far.unwrap(),
+        Io::from_tcp(listener.accept().await.unwrap().0),
+    )
 }
 
 #[test]
@@ -56,7 +59,10 @@ fn a_reset_is_not_passed_on_as_an_end() {
         drop(server);
         let failure = client.read(&mut half).await.unwrap_err();
         assert_eq!(failure.kind(), io::ErrorKind::ConnectionReset);
-        assert!(matches!(relaying.await.unwrap(), Err(RelayError::Second(_))));
+        assert!(matches!(
+            relaying.await.unwrap(),
+            Err(RelayError::Second(_))
+        ));
     });
 }
 

@@ -101,8 +101,7 @@ mod tests {
             .unwrap()
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let mut client =
-            ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name.try_into().unwrap()).unwrap();
         let mut bytes = Vec::new();
         client.write_tls(&mut bytes).unwrap();
         bytes
@@ -140,6 +139,10 @@ mod tests {
         let mut record = vec![22, 3, 1, 0x3f, 0xff, 1, 0xff, 0xff, 0xff];
         record.resize(5 + 0x3fff, 0);
         let mut peek = ClientHelloPeek::default();
-        assert!(peek.input(&record).and_then(|_| peek.input(&record)).is_err());
+        assert!(
+            peek.input(&record)
+                .and_then(|_| peek.input(&record))
+                .is_err()
+        );
     }
 }

@@ -136,14 +136,7 @@ fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Rout
             target: target(route, upstreams),
         })
         .collect();
-    RouteTable::build(specs).map_err(|conflicts| AssembleError::Route {
-        server: server.name.clone(),
-        conflict: conflicts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
+    RouteTable::build(specs).map_err(|conflicts| AssembleError::route(server, &conflicts))
 }
 
 /// What a route is called in the access log and in metrics.
@@ -167,13 +160,18 @@ fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
     }
 }
 
+/// The position of the upstream called `name`.
+pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
+    let mut names = upstreams.iter().map(|upstream| &*upstream.name);
+    names
+        .position(|upstream| upstream == name)
+        .expect("settings name only upstreams they define")
+}
+
 fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
     match action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
-            upstream: upstreams
-                .iter()
-                .position(|upstream| *upstream.name == **name)
-                .expect("settings name only upstreams they define"),
+            upstream: position(name, upstreams),
             rewrite: rewrite.clone(),
         },
         settings::Action::Respond(respond) => {
