@@ -4,7 +4,9 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod ejection;
 pub mod forward;
+pub mod health;
 pub mod logged;
 pub mod meter;
 pub mod resolve;

@@ -68,6 +68,7 @@ pub struct UpstreamCells {
     reused: Cell,
     connected: Cell,
     failed: Cell,
+    ejected: Cell,
 }
 
 impl UpstreamCells {
@@ -84,6 +85,11 @@ impl UpstreamCells {
     /// A connection was not made.
     pub fn count_failed(&self) {
         self.failed.add(1);
+    }
+
+    /// An endpoint was ejected.
+    pub fn count_ejected(&self) {
+        self.ejected.add(1);
     }
 }
 
@@ -136,6 +142,8 @@ pub struct UpstreamFigures {
     pub connected: u64,
     /// Connections not made.
     pub failed: u64,
+    /// Ejections of endpoints, each of one worker.
+    pub ejected: u64,
 }
 
 /// A site's name, and that of one of its routes or upstreams.
@@ -200,6 +208,7 @@ impl Meters {
                     sum.reused += cells.reused.get();
                     sum.connected += cells.connected.get();
                     sum.failed += cells.failed.get();
+                    sum.ejected += cells.ejected.get();
                 }
                 (key.clone(), sum)
             })

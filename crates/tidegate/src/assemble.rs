@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, OpenError};
+use tidegate_gateway::health::HealthHandle;
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
@@ -88,6 +89,8 @@ pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 pub struct Common {
     /// Where they find names.
     pub resolver: ResolverHandle,
+    /// Where they ask whether endpoints are healthy.
+    pub health: HealthHandle,
     /// Where they note requests.
     pub access_log: Option<Rc<AccessLog>>,
 }
@@ -115,7 +118,7 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
-        let upstreams = upstreams::specs(settings, server, &common.resolver)?;
+        let upstreams = upstreams::specs(settings, server, common)?;
         let meter = self.meters.site(server.name.as_str());
         let chain = match &server.protocol {
             Protocol::Http => {

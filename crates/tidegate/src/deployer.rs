@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 use tidegate_gateway::access_log::CloseError;
+use tidegate_gateway::health::{self, ConnectProbe, HealthHandle};
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
 use tidegate_orchestrator::{
@@ -26,7 +27,7 @@ pub enum UpdateError {
     /// The settings cannot be put to work.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
-    /// The look-up of names cannot start: the process stops.
+    /// The look-up of names, or the checks of endpoints, cannot start: the process stops.
     #[error(transparent)]
     Names(#[from] AddError),
     /// The workers or the listeners refused.
@@ -101,6 +102,7 @@ pub struct Deployer {
     assembler: Assembler,
     services: OrchestratorHandle,
     names: Names,
+    health: HealthHandle,
     /// How many look-ups there have been.
     names_started: u32,
     settings: Settings,
@@ -121,7 +123,13 @@ impl Deployer {
         settings: Settings,
         extra: Vec<SiteChange>,
     ) -> Result<Self, UpdateError> {
+        let (health, checker) = health::checker();
+        services.add(Service::once("health-checks", |context| {
+            let drain = context.drain().clone();
+            checker.run(ConnectProbe, drain.cancelled_owned())
+        }))?;
         let mut deployer = Self {
+            health,
             assembler: Assembler::default(),
             names: Names::start(&settings.dns, &services, 0)?,
             names_started: 1,
@@ -171,6 +179,7 @@ impl Deployer {
         };
         let common = Common {
             resolver: names.as_ref().unwrap_or(&self.names).resolver.clone(),
+            health: self.health.clone(),
             access_log: self.assembler.access_log(&settings)?,
         };
         if plan.is_empty() && changes.is_empty() {
@@ -247,6 +256,11 @@ impl Deployer {
     /// What all requests are counted with.
     pub const fn meters(&self) -> &Meters {
         self.assembler.meters()
+    }
+
+    /// Whether each endpoint that is checked is healthy.
+    pub const fn health(&self) -> &HealthHandle {
+        &self.health
     }
 
     /// Lines of the access log: written, and dropped.

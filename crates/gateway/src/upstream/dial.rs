@@ -7,6 +7,7 @@ use thiserror::Error;
 use tidegate_runtime::io::Io;
 
 use super::Upstream;
+use super::availability::Use;
 use super::connect::{ConnectError, Connecting, connect_stream};
 use super::exchange::Tries;
 use crate::balance::InFlight;
@@ -47,12 +48,13 @@ impl Upstream {
     pub async fn dial(&self, connecting: Connecting<'_>) -> Result<Dialed, DialError> {
         let mut tries = Tries::of(self.spec.retries);
         let mut failure = DialError::NoEndpoint;
-        while let Some(index) = self.balancer.pick(|index| tries.may(index)) {
+        while let Some(index) = self.pick(&tries) {
             let endpoint = self.endpoint(index);
             let in_flight = self.balancer.start(index);
             match connect_stream(&endpoint.spec, connecting).await {
                 Ok(io) => {
                     self.cells.count_connected();
+                    self.note(index, Use::Good);
                     return Ok(Dialed {
                         io,
                         endpoint: Rc::clone(&endpoint.name),
@@ -61,6 +63,7 @@ impl Upstream {
                 }
                 Err(error) => {
                     self.cells.count_failed();
+                    self.note(index, Use::Bad);
                     tracing::debug!(upstream = &*self.name, %error, "an endpoint failed");
                     failure = error.into();
                 }

@@ -16,6 +16,7 @@ use tidegate_http::client::{ClientConnection, ClientSettings, Outgoing, Progress
 use tidegate_http::h1::codec::RequestTarget;
 use tidegate_http::{Body, Context, Fault, FaultKind, Response};
 
+use super::availability::Use;
 use super::connect::connect;
 use super::{Endpoint, Upstream};
 use crate::balance::{Balance, EndpointIndex, InFlight};
@@ -64,6 +65,25 @@ enum Outcome {
     Failed(Fault),
 }
 
+impl Outcome {
+    /// What it says of the endpoint, if anything.
+    fn judge(&self) -> Option<Use> {
+        let fault = match self {
+            Self::Answered(_) => return Some(Use::Good),
+            Self::Elsewhere(fault, _) | Self::Failed(fault) => fault,
+        };
+        let blamed = matches!(
+            fault.kind(),
+            FaultKind::UpstreamConnect
+                | FaultKind::UpstreamConnectTimeout
+                | FaultKind::UpstreamReset
+                | FaultKind::UpstreamProtocol
+                | FaultKind::UpstreamTimeout
+        );
+        blamed.then_some(Use::Bad)
+    }
+}
+
 impl Upstream {
     /// Sends a request on and waits for the head of its response. Takes the
     /// request's body.
@@ -83,14 +103,17 @@ impl Upstream {
             ..Tries::of(self.spec.retries)
         };
         let mut fault = None;
-        while let Some(index) = self.balancer.pick(|index| tries.may(index)) {
+        while let Some(index) = self.pick(&tries) {
             let endpoint = self.endpoint(index);
             context.note(|facts| facts.endpoint = Some(endpoint.name.clone()));
             let in_flight = self.balancer.start(index);
-            match self
+            let outcome = self
                 .ask(endpoint, forwarding, attempt, context, &tries)
-                .await
-            {
+                .await;
+            if let Some(how) = outcome.judge() {
+                self.note(index, how);
+            }
+            match outcome {
                 Outcome::Answered(response) => return Ok(self.counted(response, in_flight)),
                 Outcome::Failed(fault) => return Err(fault),
                 Outcome::Elsewhere(cause, body) => {

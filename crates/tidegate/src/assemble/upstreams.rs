@@ -9,26 +9,26 @@ use tidegate_gateway::upstream::{
 };
 use tidegate_runtime::tls::{ClientTls, ClientTlsOptions, Roots};
 
-use super::AssembleError;
+use super::{AssembleError, Common};
 use crate::settings::{self, Endpoint, HostHeader, Protocol, Server, Settings, Upstream, Verify};
 
 pub(super) fn specs(
     settings: &Settings,
     server: &Server,
-    resolver: &ResolverHandle,
+    common: &Common,
 ) -> Result<Vec<UpstreamSpec>, AssembleError> {
     settings
         .upstreams_of(server)
         .iter()
         .filter_map(|name| settings.upstreams.get(name))
-        .map(|upstream| spec(server, upstream, resolver))
+        .map(|upstream| spec(server, upstream, common))
         .collect()
 }
 
 fn spec(
     server: &Server,
     upstream: &Upstream,
-    resolver: &ResolverHandle,
+    common: &Common,
 ) -> Result<UpstreamSpec, AssembleError> {
     let application_protocols = match server.protocol {
         Protocol::Http => vec![b"http/1.1".to_vec()],
@@ -43,10 +43,14 @@ fn spec(
         endpoints: upstream
             .endpoints
             .iter()
-            .map(|endpoint| EndpointSpec {
-                address: address(&endpoint.address, resolver),
-                weight: endpoint.weight,
-                tls: tls.as_ref().map(|tls| tls.of(endpoint)),
+            .map(|endpoint| {
+                let address = address(&endpoint.address, &common.resolver);
+                EndpointSpec {
+                    health: upstream.health.map(|it| common.health.watch(&address, it)),
+                    address,
+                    weight: endpoint.weight,
+                    tls: tls.as_ref().map(|tls| tls.of(endpoint)),
+                }
             })
             .collect(),
         pool: PoolLimits {
@@ -60,6 +64,7 @@ fn spec(
             HostHeader::Literal(host) => HostPolicy::Literal(host.clone()),
         },
         retries: upstream.retries,
+        ejection: upstream.ejection,
     })
 }
 

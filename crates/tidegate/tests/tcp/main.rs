@@ -5,6 +5,7 @@ mod faults;
 #[path = "../updates/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod harness;
+mod health;
 #[path = "../updates/log.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod log;
