@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError};
+use tidegate_gateway::health::{self, ConnectProbe, HealthHandle};
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_orchestrator::{
@@ -16,7 +17,7 @@ use tidegate_orchestrator::{
 };
 use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_runtime::worker::WorkerIndex;
-use tidegate_supervisor::{AddError, OrchestratorHandle};
+use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
 
 use self::supervised::{LogWriter, Names};
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
@@ -28,7 +29,7 @@ pub enum UpdateError {
     /// The settings cannot be put to work.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
-    /// The look-up of names cannot start: the process stops.
+    /// The look-up of names, or the checks of endpoints, cannot start: the process stops.
     #[error(transparent)]
     Names(#[from] AddError),
     /// The workers or the listeners refused.
@@ -63,6 +64,7 @@ pub struct Deployer {
     log_writer: Option<LogWriter>,
     /// How many services were started for what is deployed.
     started: u32,
+    health: HealthHandle,
     settings: Settings,
     files: BTreeMap<String, Files>,
 }
@@ -81,7 +83,13 @@ impl Deployer {
         settings: Settings,
         extra: Vec<SiteChange>,
     ) -> Result<Self, UpdateError> {
+        let (health, checker) = health::checker();
+        services.add(Service::once("health-checks", |context| {
+            let drain = context.drain().clone();
+            checker.run(ConnectProbe, drain.cancelled_owned())
+        }))?;
         let mut deployer = Self {
+            health,
             assembler: Assembler::default(),
             names: Names::start(&settings.dns, &services, 0)?,
             log_writer: None,
@@ -131,6 +139,7 @@ impl Deployer {
         };
         let common = Common {
             resolver: names.as_ref().unwrap_or(&self.names).resolver.clone(),
+            health: self.health.clone(),
             access_log: self.assembler.access_log(&settings)?,
         };
         if plan.is_empty() && changes.is_empty() {
@@ -232,6 +241,11 @@ impl Deployer {
     /// What all requests are counted with.
     pub const fn meters(&self) -> &Meters {
         self.assembler.meters()
+    }
+
+    /// Whether each endpoint that is checked is healthy.
+    pub const fn health(&self) -> &HealthHandle {
+        &self.health
     }
 
     /// Lines of the access log: written, and dropped.

@@ -24,6 +24,7 @@ mod section;
 mod server;
 mod suggest;
 mod syntax;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -40,6 +41,8 @@ pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
 pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
+pub(crate) use tcp::every_path;
+pub use tcp::{Routing, ServerNameRoute, Tcp};
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 pub use websocket::WebSocket;

@@ -145,14 +145,7 @@ fn routes(
         })
     });
     let specs = specs.collect::<Result<_, AssembleError>>()?;
-    RouteTable::build(specs).map_err(|conflicts| AssembleError::Route {
-        server: server.name.clone(),
-        conflict: conflicts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
+    RouteTable::build(specs).map_err(|conflicts| AssembleError::route(server, &conflicts))
 }
 
 /// What a route is called in the access log and in metrics.
@@ -180,6 +173,14 @@ fn target(
     })
 }
 
+/// The position of the upstream called `name`.
+pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
+    let mut names = upstreams.iter().map(|upstream| &*upstream.name);
+    names
+        .position(|upstream| upstream == name)
+        .expect("settings name only upstreams they define")
+}
+
 fn action(
     action: &settings::Action,
     upstreams: &[UpstreamSpec],
@@ -187,10 +188,7 @@ fn action(
 ) -> Result<Action, AssembleError> {
     Ok(match action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
-            upstream: upstreams
-                .iter()
-                .position(|upstream| *upstream.name == **name)
-                .expect("settings name only upstreams they define"),
+            upstream: position(name, upstreams),
             rewrite: rewrite.clone(),
         },
         settings::Action::Respond(respond) => {

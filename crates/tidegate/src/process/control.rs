@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_gateway::health::HealthHandle;
 use tidegate_gateway::meter::Meters;
 use tidegate_orchestrator::{CommandError, Status};
 use tidegate_runtime::worker::WorkerIndex;
@@ -98,6 +99,8 @@ pub struct Report {
     pub reloads: (u64, u64),
     /// What requests are counted with.
     pub meters: Meters,
+    /// Whether the endpoints that are checked are healthy.
+    pub health: HealthHandle,
 }
 
 /// Nobody answered.

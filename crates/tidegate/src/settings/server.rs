@@ -12,6 +12,7 @@ use super::route::Route;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
 use super::suggest::nearest;
+use super::tcp::Tcp;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub enum Protocol {
     Http,
     /// MQTT 5.0 and 3.1.1. What the server says about requests is as by default.
     Mqtt(Box<Mqtt>),
+    /// Whatever goes over TCP: it is passed on.
+    Tcp(Box<Tcp>),
 }
 
 /// The word for a protocol in the file.
@@ -69,6 +72,7 @@ pub enum Protocol {
 enum ProtocolWord {
     Http,
     Mqtt,
+    Tcp,
 }
 
 /// One listener.
@@ -161,7 +165,7 @@ fn speaks_something_else(found: &Found<'_>) -> bool {
         return false;
     };
     let later = matches!(protocol.get_ref(), DeValue::String(text)
-        if matches!(text.as_ref(), "thrift" | "tcp"));
+        if text.as_ref() == "thrift");
     if later {
         let message = format!(
             "the protocol {:?} is not supported by this build yet",
@@ -170,14 +174,18 @@ fn speaks_something_else(found: &Found<'_>) -> bool {
         let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
         found
             .findings()
-            .push(finding.expected("one of \"http\", \"mqtt\""));
+            .push(finding.expected("one of \"http\", \"mqtt\", \"tcp\""));
     }
     later
 }
 
 impl Server {
     fn read(section: &mut Section<'_>, place: Place, references: &References) -> Option<Self> {
-        let words = [("http", ProtocolWord::Http), ("mqtt", ProtocolWord::Mqtt)];
+        let words = [
+            ("http", ProtocolWord::Http),
+            ("mqtt", ProtocolWord::Mqtt),
+            ("tcp", ProtocolWord::Tcp),
+        ];
         let protocol = section.choice("protocol", &words).required();
         let listen = section
             .read("listen", LISTEN, |found| read_listen(found, references))
@@ -210,6 +218,7 @@ impl Server {
         let is_whole = !common.listen.is_empty() && proxy_protocol.is_some() && tls.is_some();
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
+            Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
             _ => common.with_http(section, references),
         };
         server.filter(|_| is_whole && protocol.is_some())
@@ -227,6 +236,22 @@ impl Server {
                 ..self.limits
             },
             protocol: Protocol::Mqtt(Box::new(mqtt)),
+            ..self
+        })
+    }
+
+    fn with_tcp(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let tcp = Tcp::read(section, references)?;
+        Some(Self {
+            timeouts: Timeouts {
+                tls_handshake: tcp.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: tcp.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Tcp(Box::new(tcp)),
             ..self
         })
     }
