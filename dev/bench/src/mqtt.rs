@@ -6,6 +6,7 @@ mod client;
 mod flow;
 mod ledger;
 mod load;
+mod memory;
 mod message_rounds;
 mod programs;
 mod report;
@@ -16,12 +17,12 @@ mod workload;
 use crate::cores::{self, Cores};
 use crate::interrupt;
 use anyhow::{Context, Result};
-use brokers::{Broker, Peer, Site};
+use brokers::{Broker, Needs, Peer, Site};
 use report::{Report, Results};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use workload::Workload;
+use workload::{Kind, Workload};
 
 /// Measures the MQTT broker beside mosquitto and rumqttd.
 #[derive(Debug, clap::Args)]
@@ -81,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let site = Site {
         programs: &found.programs,
         directory: directory.path(),
-        core: cores.proxy,
+        cores,
     };
     let mut report = Report::new(arguments.rounds, arguments.seconds);
     for workload in &workloads {
@@ -105,23 +106,58 @@ fn measure(
     report: &mut Report,
 ) -> Result<()> {
     eprintln!("{}: {}", workload.name, workload.about);
-    let period = Duration::from_secs(arguments.seconds);
-    let mut contestants = Vec::new();
-    for &broker in brokers {
-        let rounds = Vec::new();
-        contestants.push((
-            message_rounds::start(broker, site)?,
-            Results { broker, rounds },
-        ));
+    match workload.kind {
+        Kind::Idle { .. } | Kind::Slow { .. } => {
+            for &broker in brokers {
+                let growth = match workload.kind {
+                    Kind::Slow { subscribers, flow } => {
+                        memory::slow(broker, site, subscribers, flow)
+                    }
+                    Kind::Idle { connections } => memory::idle(broker, site, connections),
+                    _ => continue,
+                };
+                let growth = growth.with_context(|| format!("with {broker}"))?;
+                report.add_growth(workload, broker, growth);
+            }
+        }
+        Kind::Workers(flow) => {
+            if brokers.contains(&Broker::Tidegate) {
+                let start = |workers| {
+                    let needs = Needs {
+                        workers,
+                        ..Needs::default()
+                    };
+                    Peer::start(Broker::Tidegate, site, needs)
+                };
+                let peers = vec![start(1)?, start(2)?];
+                let results = interleave(peers, Kind::Closed(flow), arguments)?;
+                report.add_workers(workload, &results[0], &results[1]);
+            }
+        }
+        kind => {
+            let start = |&broker: &Broker| Peer::start(broker, site, Needs::default());
+            let peers = brokers.iter().map(start).collect::<Result<_>>()?;
+            report.add(workload, &interleave(peers, kind, arguments)?);
+        }
     }
+    Ok(())
+}
+
+/// Rounds of each peer in turn, as A B C, C B A, A B C: the order favours nobody.
+fn interleave(peers: Vec<Peer>, kind: Kind, arguments: &Arguments) -> Result<Vec<Results>> {
+    let period = Duration::from_secs(arguments.seconds);
+    let with_results = |peer: Peer| {
+        let (broker, rounds) = (peer.broker, Vec::new());
+        (peer, Results { broker, rounds })
+    };
+    let mut contestants: Vec<_> = peers.into_iter().map(with_results).collect();
     for number in 0..arguments.rounds {
-        // A B C, C B A, A B C: the order favours nobody.
         let mut order: Vec<&mut (Peer, Results)> = contestants.iter_mut().collect();
         if number % 2 == 1 {
             order.reverse();
         }
         for (peer, results) in order {
-            let round = message_rounds::run(peer, workload.kind, period, number)
+            let round = message_rounds::run(peer, kind, period, number)
                 .with_context(|| format!("with {}", peer.broker))?;
             eprintln!(
                 "  {:<9}  {:>8.0}/s  {:>7.2} us  faults: {}",
@@ -130,10 +166,8 @@ fn measure(
             results.rounds.push(round);
         }
     }
-    let results: Vec<Results> = contestants
+    Ok(contestants
         .into_iter()
         .map(|(_, results)| results)
-        .collect();
-    report.add(workload, &results);
-    Ok(())
+        .collect())
 }

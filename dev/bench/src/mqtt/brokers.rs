@@ -5,6 +5,7 @@ mod mosquitto;
 mod rumqttd;
 mod tidegate;
 
+use crate::cores::Cores;
 use crate::measure;
 use crate::process::{Program, Running, free_port};
 use anyhow::{Context, Result};
@@ -47,13 +48,13 @@ pub(crate) struct Programs {
 pub(crate) struct Site<'a> {
     pub(crate) programs: &'a Programs,
     pub(crate) directory: &'a Path,
-    pub(crate) core: usize,
+    pub(crate) cores: Cores,
 }
 
 /// What a workload needs of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
-    /// Cores that the broker may use: as many workers as that, if it has such.
+    /// Cores that the broker may use, and workers if it has such; at most two.
     pub(crate) workers: usize,
     /// Bytes that may wait for one client.
     pub(crate) queue_bytes: usize,
@@ -80,7 +81,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts `broker` and waits until it listens.
     pub(crate) fn start(broker: Broker, site: &Site<'_>, needs: Needs) -> Result<Self> {
-        let directory = site.directory.join(broker.to_string());
+        let directory = site.directory.join(format!("{broker}-{}", needs.workers));
         fs::create_dir_all(&directory)?;
         let port = free_port()?;
         let configuration = directory.join("configuration.toml");
@@ -98,7 +99,11 @@ impl Peer {
             Broker::Rumqttd => program.arg("--config"),
         };
         let program = program.arg(&configuration);
-        let process = Running::start(&broker.to_string(), program, site.core, &directory)?;
+        let Cores { proxy, load } = site.cores;
+        // A second worker has to share its core with the load.
+        let cores = [proxy, load];
+        let cores = &cores[..needs.workers.min(cores.len())];
+        let process = Running::start_on(&broker.to_string(), program, cores, &directory)?;
         let mut peer = Self {
             broker,
             port,
@@ -106,7 +111,7 @@ impl Peer {
         };
         peer.process.wait_until_listening(port)?;
         if needs.workers == 1 {
-            measure::check_pinned(peer.pid(), site.core)
+            measure::check_pinned(peer.pid(), proxy)
                 .with_context(|| format!("{broker} does not stay on its core"))?;
         }
         Ok(peer)

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use mio::net::TcpStream;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_mqtt::codec::{
@@ -17,6 +18,8 @@ use tidegate_mqtt::codec::{
 const VERSION: ProtocolVersion = ProtocolVersion::V311;
 /// Filters of one SUBSCRIBE, so that it fits into what brokers take.
 const FILTERS_PER_SUBSCRIBE: usize = 200;
+/// What a client that does not read leaves to the kernel.
+const UNREAD_BYTES: usize = 4096;
 /// Long enough that no connection needs a PINGREQ.
 const KEEP_ALIVE_SECONDS: u16 = 3600;
 
@@ -41,7 +44,7 @@ pub(crate) struct Client {
     identifier: PacketIdentifier,
     /// Own QoS 1 and 2 messages that the broker has not answered for.
     unacknowledged: u32,
-    /// CONNECT and SUBSCRIBE packets that have not been answered.
+    /// CONNECT, SUBSCRIBE and PINGREQ packets that have not been answered.
     unanswered: u32,
 }
 
@@ -74,7 +77,7 @@ impl Client {
         self.unacknowledged
     }
 
-    /// Whether the broker has answered each CONNECT and SUBSCRIBE.
+    /// Whether the broker has answered each CONNECT, SUBSCRIBE and PINGREQ.
     pub(crate) const fn is_settled(&self) -> bool {
         self.unanswered == 0
     }
@@ -161,6 +164,17 @@ impl Client {
         Ok(())
     }
 
+    /// Appends PINGREQ.
+    pub(crate) fn ping(&mut self) -> Result<()> {
+        self.unanswered += 1;
+        self.put(&Packet::PingRequest)
+    }
+
+    /// Makes the kernel keep little of what is not read.
+    pub(crate) fn keep_little(&self) -> Result<()> {
+        Ok(set_socket_recv_buffer_size(&self.socket, UNREAD_BYTES)?)
+    }
+
     /// Appends DISCONNECT.
     pub(crate) fn disconnect(&mut self) -> Result<()> {
         let disconnect = Disconnect::new(ReasonCode::Success);
@@ -233,6 +247,7 @@ impl Client {
                 );
                 self.answered()
             }
+            Packet::PingResponse => self.answered(),
             other => bail!("unexpected {:?}", other.packet_type()),
         }
     }

@@ -1,34 +1,35 @@
-//! Rounds of a flow: each broker in turn, on connections of the round's own.
+//! Rounds of messages or connections: each broker in turn, on connections of the round's own.
 
-use super::brokers::{Needs, Peer, Site};
+use super::brokers::Peer;
 use super::client::Session;
 use super::flow::Flow;
 use super::load::{Load, names};
 use super::round::{Meter, Round};
 use super::swarm::Swarm;
 use super::workload::Kind;
-use anyhow::Result;
-use std::time::Duration;
+use anyhow::{Result, bail};
+use std::time::{Duration, Instant};
 
 /// Before each reading, so that windows are open and buffers have their size.
 const WARM_UP: Duration = Duration::from_millis(400);
 
-/// The broker for rounds of messages.
-pub(crate) fn start(broker: super::brokers::Broker, site: &Site<'_>) -> Result<Peer> {
-    Peer::start(broker, site, Needs::default())
-}
+/// Connections of the accept workload that are open at a time.
+const ACCEPTED_TOGETHER: usize = 32;
 
-/// One round of one broker.
+/// One round of one broker, of a `kind` that has such.
 pub(crate) fn run(peer: &Peer, kind: Kind, period: Duration, number: u32) -> Result<Round> {
     let label = format!("{number}");
     match kind {
         Kind::Closed(flow) => closed(peer, flow, period, &label),
         Kind::Paced { flow, per_second } => paced(peer, flow, per_second, period, &label),
         Kind::Offline { flow, each } => offline(peer, flow, each, &label),
+        Kind::Accept => accept(peer, period, &label),
+        Kind::Idle { .. } | Kind::Slow { .. } | Kind::Workers(_) => bail!("not in rounds"),
     }
 }
 
-fn closed(peer: &Peer, flow: Flow, period: Duration, label: &str) -> Result<Round> {
+/// One round of a closed loop.
+pub(crate) fn closed(peer: &Peer, flow: Flow, period: Duration, label: &str) -> Result<Round> {
     let mut load = Load::open(flow, peer.port, label)?;
     load.press(WARM_UP)?;
     let (meter, before) = (Meter::start(peer.pid())?, load.delivered());
@@ -77,4 +78,17 @@ fn offline(peer: &Peer, flow: Flow, each: u32, label: &str) -> Result<Round> {
     last.connect(peer.port, &subscribers, Session::Clean)?;
     last.disconnect()?;
     Ok(round)
+}
+
+fn accept(peer: &Peer, period: Duration, label: &str) -> Result<Round> {
+    let names = names(label, ACCEPTED_TOGETHER);
+    let once = || Swarm::new()?.come_and_go(peer.port, &names);
+    once()?;
+    let (meter, until) = (Meter::start(peer.pid())?, Instant::now() + period);
+    let mut count = 0;
+    while Instant::now() < until {
+        once()?;
+        count += names.len() as u64;
+    }
+    meter.stop(count)
 }

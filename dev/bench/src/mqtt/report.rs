@@ -1,6 +1,8 @@
 //! All results of a run: a table for people, JSON for programs, and what must not have happened.
 
 use super::brokers::Broker;
+use super::ledger::Faults;
+use super::memory::Growth;
 use super::round::{Round, median, paired_ratio};
 use super::workload::{Wanted, Workload};
 use crate::table::Table;
@@ -11,6 +13,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) struct Report {
     cpu: Table,
+    memory: Table,
+    workers: Table,
     json: Vec<Value>,
     complaints: Vec<String>,
 }
@@ -45,6 +49,30 @@ impl Report {
         ];
         Self {
             cpu: Table::new(title, &columns),
+            memory: Table::new(
+                "Growth of resident memory",
+                &[
+                    "workload",
+                    "broker",
+                    "KiB",
+                    "bytes each",
+                    "wanted",
+                    "others served a second",
+                ],
+            ),
+            workers: Table::new(
+                "Two workers and one, in interleaved rounds: twice the messages a CPU second \
+                 brings with two, by those it brings with one",
+                &[
+                    "workload",
+                    "broker",
+                    "one: CPU us",
+                    "two: CPU us",
+                    "gain",
+                    "wanted",
+                    "faults",
+                ],
+            ),
             json: Vec::new(),
             complaints: Vec::new(),
         }
@@ -68,9 +96,7 @@ impl Report {
             };
             let faults = rounds
                 .iter()
-                .fold(super::ledger::Faults::default(), |sum, it| {
-                    sum.and(it.faults)
-                });
+                .fold(Faults::default(), |sum, it| sum.and(it.faults));
             self.cpu.row([
                 workload.name.to_owned(),
                 broker.to_string(),
@@ -98,6 +124,71 @@ impl Report {
         }
     }
 
+    /// Adds a row of the memory table.
+    pub(crate) fn add_growth(&mut self, workload: &Workload, broker: Broker, growth: Growth) {
+        let Growth { bytes, each, .. } = growth;
+        let most = match workload.wanted {
+            Wanted::BytesEach(most) => Some((most, each, format!("{most} each"))),
+            Wanted::Bound => growth
+                .bound
+                .map(|bound| (bound, bytes, format!("{} KiB", bound >> 10))),
+            _ => None,
+        };
+        if let Some((most, measured, _)) = &most
+            && measured > most
+            && broker == Broker::Tidegate
+        {
+            self.complain(format!(
+                "{}: {measured} bytes, at most {most}",
+                workload.name
+            ));
+        }
+        self.memory.row([
+            workload.name.to_owned(),
+            broker.to_string(),
+            (bytes >> 10).to_string(),
+            each.to_string(),
+            most.map(|(_, _, text)| text).unwrap_or_default(),
+            growth
+                .served_per_second
+                .map_or_else(|| "-".to_owned(), |served| format!("{served:.0}")),
+        ]);
+        self.json.push(json!({
+            "workload": workload.name, "broker": broker.to_string(), "bytes": bytes,
+            "bytes_each": each, "bytes_max": growth.bound,
+            "served_per_second": growth.served_per_second,
+        }));
+    }
+
+    /// Adds a row for one worker beside two.
+    pub(crate) fn add_workers(&mut self, workload: &Workload, one: &Results, two: &Results) {
+        let cpu = |results: &Results| median(results.rounds.iter().map(|it| it.cpu_us));
+        let gain = paired_ratio(&one.rounds, &two.rounds, |it| it.cpu_us).map(|it| it * 2.0);
+        let rounds = one.rounds.iter().chain(&two.rounds);
+        let faults = rounds.fold(Faults::default(), |sum, it| sum.and(it.faults));
+        let number = |value: Option<f64>| format!("{:.2}", value.unwrap_or(f64::NAN));
+        let wanted = match workload.wanted {
+            Wanted::Gain(least) => format!("{least:.2}"),
+            _ => String::new(),
+        };
+        self.workers.row([
+            workload.name.to_owned(),
+            one.broker.to_string(),
+            number(cpu(one)),
+            number(cpu(two)),
+            number(gain),
+            wanted,
+            faults.to_string(),
+        ]);
+        self.json.push(json!({
+            "workload": workload.name, "broker": one.broker.to_string(), "cpu_us_one": cpu(one),
+            "cpu_us_two": cpu(two), "gain": gain, "faults": faults.to_string(),
+        }));
+        if !faults.is_empty() {
+            self.complain(format!("{}: {faults}", workload.name));
+        }
+    }
+
     /// Something that makes the run fail.
     pub(crate) fn complain(&mut self, complaint: String) {
         eprintln!("  ! {complaint}");
@@ -111,8 +202,10 @@ impl Report {
 
     /// Prints the tables; an error if anything went wrong that must not.
     pub(crate) fn finish(&self) -> Result<()> {
-        if !self.cpu.is_empty() {
-            println!("{}", self.cpu);
+        for table in [&self.cpu, &self.memory, &self.workers] {
+            if !table.is_empty() {
+                println!("{table}");
+            }
         }
         if !self.complaints.is_empty() {
             bail!("{}", self.complaints.join("\n"));

@@ -117,6 +117,11 @@ impl Swarm {
         self.clients[number].publish(topic, qos, payload)
     }
 
+    /// Has the next [`flush`](Self::flush) write what one connection still has.
+    pub(crate) fn retry(&mut self, number: usize) {
+        self.touched.push(number);
+    }
+
     /// One connection.
     pub(crate) fn client(&self, number: usize) -> &Client {
         &self.clients[number]
@@ -156,6 +161,26 @@ impl Swarm {
                 .with_context(|| format!("connection {number}"))?;
         }
         Ok(())
+    }
+
+    /// Opens connections, waits until they are accepted, and ends them.
+    pub(crate) fn come_and_go(mut self, port: u16, names: &[String]) -> Result<()> {
+        self.connect(port, names, Session::Clean)?;
+        self.disconnect()
+    }
+
+    /// Asks for a sign of life on each connection and waits for all of them.
+    pub(crate) fn ping(&mut self) -> Result<()> {
+        for (number, client) in self.clients.iter_mut().enumerate() {
+            client.ping()?;
+            self.touched.push(number);
+        }
+        self.settle()
+    }
+
+    /// Makes the kernel keep little of what is not read.
+    pub(crate) fn keep_little(&self) -> Result<()> {
+        self.clients.iter().try_for_each(Client::keep_little)
     }
 
     /// Ends all connections in order.

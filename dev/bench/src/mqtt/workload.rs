@@ -25,6 +25,14 @@ pub(crate) enum Kind {
     Paced { flow: Flow, per_second: u32 },
     /// Messages for sessions that are away; CPU time for each that is acknowledged.
     Offline { flow: Flow, each: u32 },
+    /// Connections one after the other, many at a time; CPU time for each.
+    Accept,
+    /// Connections that say nothing; user memory for each.
+    Idle { connections: usize },
+    /// Subscribers that do not read, beside a flow; memory, and what the flow gets.
+    Slow { subscribers: usize, flow: Flow },
+    /// A flow with one worker and with two; what they can do in terms of CPU time.
+    Workers(Flow),
 }
 
 /// What our result is held against.
@@ -34,6 +42,12 @@ pub(crate) enum Wanted {
     Share(f64),
     /// At most this share of mosquitto's, and the median latency no longer.
     ShareAndLatency(f64),
+    /// At most so many bytes for each connection.
+    BytesEach(u64),
+    /// At most the bound that is configured.
+    Bound,
+    /// At least so many times what one worker can do.
+    Gain(f64),
 }
 
 /// Whether rumqttd can take part.
@@ -110,6 +124,17 @@ const fn paced(name: &'static str, about: &'static str, qos: QualityOfService) -
         },
         wanted: Wanted::ShareAndLatency(1.0),
         rumqttd: Rumqttd::TakesPart,
+    }
+}
+
+const fn workers(name: &'static str, about: &'static str, qos: QualityOfService) -> Workload {
+    let (shape, window) = PAIRS;
+    Workload {
+        name,
+        about,
+        kind: Kind::Workers(Flow::short(shape, qos, window)),
+        wanted: Wanted::Gain(1.7),
+        rumqttd: Rumqttd::CannotDoIt,
     }
 }
 
@@ -195,6 +220,43 @@ pub(crate) const ALL: &[Workload] = &[
     paced(
         "paced-qos1",
         "20,000 a second over 20 pairs, 16 B, QoS 1",
+        AtLeastOnce,
+    ),
+    Workload {
+        name: "accept",
+        about: "connect, CONNACK, disconnect",
+        kind: Kind::Accept,
+        wanted: Wanted::Share(1.2),
+        rumqttd: Rumqttd::TakesPart,
+    },
+    Workload {
+        name: "idle-10000",
+        about: "10,000 connections that say nothing",
+        kind: Kind::Idle {
+            connections: 10_000,
+        },
+        wanted: Wanted::BytesEach(2048),
+        rumqttd: Rumqttd::TakesPart,
+    },
+    Workload {
+        name: "slow-1000",
+        about: "1,000 subscribers that do not read, beside 20 pairs at QoS 1",
+        kind: Kind::Slow {
+            subscribers: 1000,
+            flow: Flow::short(PAIRS.0, AtLeastOnce, PAIRS.1),
+        },
+        wanted: Wanted::Bound,
+        // It drops nothing for a slow subscriber, and grows.
+        rumqttd: Rumqttd::CannotDoIt,
+    },
+    workers(
+        "workers-qos0",
+        "20 pairs, 16 B, QoS 0, one worker and two",
+        AtMostOnce,
+    ),
+    workers(
+        "workers-qos1",
+        "20 pairs, 16 B, QoS 1, one worker and two",
         AtLeastOnce,
     ),
 ];
