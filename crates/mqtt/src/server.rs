@@ -5,6 +5,7 @@ mod admit;
 mod core;
 mod epoch;
 mod exchange;
+mod inbox;
 mod link;
 mod neighbours;
 mod send_queue;
