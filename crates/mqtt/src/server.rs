@@ -9,6 +9,7 @@ mod inbox;
 mod link;
 mod neighbours;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
@@ -23,6 +24,7 @@ use self::core::{Alive, Core};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::Broker;
 
@@ -87,7 +89,7 @@ impl Service<Accepted> for MqttServer {
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Side-by-side benchmark: tidegate, nginx and haproxy in front of the same origin, each alone on
+//! Side-by-side benchmarks: tidegate, nginx and haproxy in front of the same origin, each alone on
 //! one core, in interleaved rounds. What it measures and what it does not is in README.md here.
 
 #![forbid(unsafe_code)]

@@ -83,14 +83,14 @@ impl Drop for Seat {
 }
 
 /// How a connection's life on this worker ends.
-enum Ended {
+pub(super) enum Ended {
     Closed,
     /// Its client is at home on another core.
     Moves(Box<Departure>),
 }
 
 /// A connection that is to go to another core.
-struct Departure {
+pub(super) struct Departure {
     connect: Box<Connect>,
     rest: Bytes,
     to: Reserved<Crossing>,
@@ -174,16 +174,8 @@ impl Link {
         }
     }
 
-    /// Serves the connection to its end.
-    pub(super) async fn serve(mut self) -> Result<(), LinkError> {
-        match poll_fn(|cx| self.poll(cx)).await? {
-            Ended::Closed => Ok(()),
-            Ended::Moves(departure) => self.depart(*departure).await,
-        }
-    }
-
     /// Sends the connection to its core, and keeps its place here until it ends there.
-    async fn depart(self, departure: Departure) -> Result<(), LinkError> {
+    pub(super) async fn depart(self, departure: Departure) -> Result<(), LinkError> {
         let Self {
             seat,
             io,
@@ -215,7 +207,8 @@ impl Link {
         .or(Ok(()))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
+    /// Serves the connection until it ends on this worker.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
         self.seat.core.attend(self.seat.connection);
         if self.poll_place(cx).is_ready() {
             return Poll::Ready(Ok(Ended::Closed));
