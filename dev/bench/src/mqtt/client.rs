@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use mio::net::TcpStream;
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_mqtt::codec::{
@@ -18,8 +18,8 @@ use tidegate_mqtt::codec::{
 const VERSION: ProtocolVersion = ProtocolVersion::V311;
 /// Filters of one SUBSCRIBE, so that it fits into what brokers take.
 const FILTERS_PER_SUBSCRIBE: usize = 200;
-/// What a client that does not read leaves to the kernel.
-const UNREAD_BYTES: usize = 4096;
+const NARROW_BYTES: usize = 4096;
+const NARROW_SEGMENT_BYTES: u32 = 536;
 /// Long enough that no connection needs a PINGREQ.
 const KEEP_ALIVE_SECONDS: u16 = 3600;
 
@@ -30,6 +30,15 @@ pub(crate) enum Session {
     Clean,
     /// It is kept while the client is away.
     Kept,
+}
+
+/// How much of what a client does not read finds room in the kernel, on either side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// As much as the kernel sees fit: megabytes, on loopback.
+    Wide,
+    /// Little, as with a distant client: the kernel's buffers grow with segments and window.
+    Narrow,
 }
 
 /// A connection to a broker.
@@ -50,13 +59,18 @@ pub(crate) struct Client {
 
 impl Client {
     /// Opens a connection to `port` of the loopback address; blocks until the kernel has it.
-    pub(crate) fn open(port: u16) -> Result<Self> {
+    pub(crate) fn open(port: u16, path: Path) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let socket = std::net::TcpStream::connect(address).context("cannot connect")?;
-        socket.set_nodelay(true)?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        if path == Path::Narrow {
+            socket.set_recv_buffer_size(NARROW_BYTES)?;
+            socket.set_tcp_mss(NARROW_SEGMENT_BYTES)?;
+        }
+        socket.connect(&address.into()).context("cannot connect")?;
+        socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
-            socket: TcpStream::from_std(socket),
+            socket: TcpStream::from_std(socket.into()),
             decoder: Decoder::client(VERSION, PACKET_BYTES_LARGEST),
             encoder: Encoder::new(VERSION, PACKET_BYTES_LARGEST),
             unfinished: BytesMut::new(),
@@ -168,11 +182,6 @@ impl Client {
     pub(crate) fn ping(&mut self) -> Result<()> {
         self.unanswered += 1;
         self.put(&Packet::PingRequest)
-    }
-
-    /// Makes the kernel keep little of what is not read.
-    pub(crate) fn keep_little(&self) -> Result<()> {
-        Ok(set_socket_recv_buffer_size(&self.socket, UNREAD_BYTES)?)
     }
 
     /// Appends DISCONNECT.

@@ -1,7 +1,7 @@
 //! What a broker keeps for those that say nothing, and for those that do not listen.
 
 use super::brokers::{Broker, Needs, Peer, Site};
-use super::client::Session;
+use super::client::{Path, Session};
 use super::flow::Flow;
 use super::load::{Load, names};
 use super::swarm::Swarm;
@@ -74,9 +74,8 @@ pub(crate) fn slow(
         ..Needs::default()
     };
     let peer = Peer::start(broker, site, needs)?;
-    let mut slow = Swarm::new()?;
+    let mut slow = Swarm::along(Path::Narrow)?;
     slow.connect(peer.port, &names("slow", subscribers), Session::Clean)?;
-    slow.keep_little()?;
     let topics = names("slow", subscribers);
     for (number, topic) in topics.iter().enumerate() {
         slow.subscribe(

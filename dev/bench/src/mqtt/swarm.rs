@@ -1,7 +1,7 @@
 //! All connections of a load, served by one thread: whoever has something to read or room to
 //! write has its turn, and writes once at the end of it.
 
-use super::client::{Client, Session};
+use super::client::{Client, Path, Session};
 use crate::interrupt;
 use anyhow::{Context, Result, ensure};
 use mio::{Events, Interest, Poll, Token};
@@ -25,17 +25,25 @@ pub(crate) struct Swarm {
     scratch: Vec<u8>,
     /// Who may have something to write.
     touched: Vec<usize>,
+    /// What new connections take.
+    path: Path,
 }
 
 impl Swarm {
     /// Without connections yet.
     pub(crate) fn new() -> Result<Self> {
+        Self::along(Path::Wide)
+    }
+
+    /// The same; its connections take `path`.
+    pub(crate) fn along(path: Path) -> Result<Self> {
         Ok(Self {
             poll: Poll::new().context("no epoll")?,
             events: Events::with_capacity(EVENTS_PER_TURN),
             clients: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             touched: Vec::new(),
+            path,
         })
     }
 
@@ -62,7 +70,7 @@ impl Swarm {
         for names in names.chunks(OPENING_MAX) {
             for name in names {
                 let number = self.clients.len();
-                let mut client = Client::open(port)?;
+                let mut client = Client::open(port, self.path)?;
                 self.poll.registry().register(
                     client.socket_mut(),
                     Token(number),
@@ -176,11 +184,6 @@ impl Swarm {
             self.touched.push(number);
         }
         self.settle()
-    }
-
-    /// Makes the kernel keep little of what is not read.
-    pub(crate) fn keep_little(&self) -> Result<()> {
-        self.clients.iter().try_for_each(Client::keep_little)
     }
 
     /// Ends all connections in order.
