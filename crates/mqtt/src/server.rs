@@ -6,10 +6,12 @@ mod core;
 mod entrance;
 mod epoch;
 mod exchange;
+mod inbox;
 mod link;
 mod local;
 mod neighbours;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
@@ -25,6 +27,7 @@ pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::Broker;
 
@@ -91,7 +94,7 @@ impl Service<Accepted> for MqttServer {
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 

@@ -17,6 +17,7 @@ use super::exchange::{Crossing, Exchange, Moved};
 use super::link::Link;
 use super::local;
 use super::neighbours::{Backlog, Neighbours};
+use super::serving::Serving;
 use super::settings::ServerSettings;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
@@ -34,6 +35,9 @@ const CROSSINGS_PER_TURN: usize = 32;
 struct Seat {
     /// The core has something for it.
     ready: bool,
+    /// The task waits for that.
+    awaited: bool,
+    /// The task's. Kept while it runs, as it is the same one every time.
     waker: Option<Waker>,
 }
 
@@ -221,7 +225,7 @@ impl Core {
     /// Says that the connection's task runs: it need not be woken.
     pub(super) fn attend(&self, connection: ConnectionId) {
         if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
-            seat.waker = None;
+            seat.awaited = false;
         }
     }
 
@@ -246,7 +250,10 @@ impl Core {
         if seat.ready {
             return Poll::Ready(());
         }
-        seat.waker = Some(cx.waker().clone());
+        seat.awaited = true;
+        if !(seat.waker.as_ref()).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            seat.waker = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -275,10 +282,17 @@ impl Core {
             return;
         };
         seat.ready = true;
+        if !std::mem::take(&mut seat.awaited) {
+            return;
+        }
         let waker = seat.waker.take();
         drop(seats);
-        if let Some(waker) = waker {
-            waker.wake();
+        // Woken outside the borrow: a waker is foreign code.
+        if let Some(waker) = &waker {
+            waker.wake_by_ref();
+        }
+        if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
+            seat.waker = waker;
         }
     }
 
@@ -339,8 +353,7 @@ impl Core {
             return;
         };
         group.spawn(moved.peer, None, |handle| {
-            let link = Link::arrive(self, moved, handle);
-            async move { link?.serve().await }
+            Serving::arrived(Link::arrive(self, moved, handle))
         });
     }
 }
