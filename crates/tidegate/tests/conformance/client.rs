@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::packet::{Ack, ConnectAck, Packet, Publish, SubscribeAck};
-use crate::property::TOPIC_ALIAS;
+use crate::property::{MAXIMUM_PACKET_SIZE, TOPIC_ALIAS};
 use crate::request::{Connect, Subscribe, Version};
 use crate::server::broker;
 use crate::wire::Wire;
@@ -80,6 +80,15 @@ impl Client {
     /// A client of a name of its own.
     pub(crate) fn new() -> Self {
         Self::connect(&Connect::new(unique()))
+    }
+
+    /// A client that takes no packet larger than its own CONNACK, and that size: hardly
+    /// more than an acknowledgement with nothing in it but a reason.
+    pub(crate) fn terse_at(address: SocketAddr) -> (Self, usize) {
+        let connect = |maximum| Connect::new(unique()).with(MAXIMUM_PACKET_SIZE, maximum);
+        let bytes = Self::welcome_at(address, &connect(1_000)).0.packet_bytes;
+        let maximum = bytes.try_into().unwrap();
+        (Self::welcome_at(address, &connect(maximum)).0, bytes)
     }
 
     /// A client of a name of its own with a subscription.

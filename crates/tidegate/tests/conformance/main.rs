@@ -6,12 +6,18 @@
 //! message that takes the same way.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chapter_1_2_formats;
+mod chapter_3_10_unsubscribe;
+mod chapter_3_14_disconnect;
 mod chapter_3_1_bounds;
 mod chapter_3_1_connect;
 mod chapter_3_1_payload;
 mod chapter_3_2_connect_ack;
 mod chapter_3_3_publish_fields;
 mod chapter_3_3_publish_flags;
+mod chapter_3_4_acknowledge;
+mod chapter_3_8_subscribe;
+mod chapter_4_3_delivery;
 mod client;
 mod packet;
 mod property;
