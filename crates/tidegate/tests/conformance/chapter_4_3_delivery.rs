@@ -6,6 +6,7 @@ use crate::client::{Client, unique};
 use crate::packet::Publish;
 use crate::property::{MESSAGE_EXPIRY, SESSION_EXPIRY};
 use crate::request::Connect;
+use crate::server::broker;
 
 /// A subscriber whose session outlives it, and a publisher.
 fn pair(topic: &str, qos: u8) -> (Client, Client, Connect) {
@@ -244,6 +245,25 @@ fn mqtt_4_3_3_8_qos_2_is_answered_with_pubrec_and_delivered() {
     publisher.answer(0x62, 321);
     assert_eq!(publisher.publish_complete().id, 321);
     assert_eq!(subscriber.published().payload(), "x");
+}
+
+#[test]
+fn mqtt_4_3_3_9_after_a_pubrec_with_an_error_the_same_identifier_is_a_new_message() {
+    let topic = unique();
+    let tight = || Client::welcome_at(broker().tight, &Connect::new(unique())).0;
+    let mut subscriber = tight();
+    subscriber.subscribe(&topic, 0);
+    let mut publisher = tight();
+    // More than that broker retains.
+    let too_much = Publish::new(&topic, [b'x'; 100]).retained();
+    publisher.put(&too_much.qos(2, 5));
+    assert_eq!(publisher.publish_received().reason, 0x97);
+    publisher.put(&Publish::new(&topic, "fits").qos(2, 5));
+    let received = publisher.publish_received();
+    assert_eq!((received.id, received.reason), (5, 0));
+    assert_eq!(subscriber.published().payload(), "fits");
+    publisher.answer(0x62, 5);
+    assert_eq!(publisher.publish_complete().reason, 0);
 }
 
 #[test]

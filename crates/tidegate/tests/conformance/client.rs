@@ -340,6 +340,25 @@ impl Client {
         assert_eq!(next, Packet::PingResponse, "not to be sent");
     }
 
+    /// Publishes at QoS 1, whatever else is published before the answer; the reason.
+    pub(crate) fn publish_among_others(&mut self, topic: &str) -> u8 {
+        let id = self.fresh_id();
+        self.put(&Publish::new(topic, "").qos(1, id));
+        loop {
+            match self.receive().expect("the broker closed the connection") {
+                Packet::Publish(publish) => self.early.push_back(Packet::Publish(publish)),
+                Packet::PublishAck(ack) => return ack.reason,
+                other => panic!("not PUBACK: {other:?}"),
+            }
+        }
+    }
+
+    /// The answer to PINGREQ, whatever is published before it.
+    pub(crate) fn ping_past_publishes(&mut self) {
+        self.send([0xc0, 0]);
+        while matches!(self.next(), Packet::Publish(_)) {}
+    }
+
     /// Publishes to a topic that it is subscribed to: whatever was sent there before
     /// would have come first.
     pub(crate) fn publish_to_itself(&mut self, topic: &str) {

@@ -82,6 +82,7 @@ fn configuration(plain: SocketAddr, tight: SocketAddr) -> String {
         packet_bytes = "1KiB"
         receive_maximum = 2
         subscriptions = 2
+        retained_bytes = "64B"
         "#
     )
 }
