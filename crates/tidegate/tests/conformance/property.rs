@@ -153,7 +153,7 @@ impl Properties {
     /// The User Properties, in their order.
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
         let pair = |value| match value {
-            &Value::Pair(ref name, ref value) => (name.as_str(), value.as_str()),
+            Value::Pair(name, value) => (name.as_str(), value.as_str()),
             other => panic!("{other:?} is no pair"),
         };
         self.all(USER_PROPERTY).map(pair).collect()
