@@ -35,6 +35,7 @@ fn mqtt_3_10_3_1_a_filter_that_is_not_utf_8_is_refused() {
 #[test]
 fn mqtt_3_10_3_2_an_unsubscribe_without_filters_is_a_protocol_error() {
     let mut client = Client::new();
+    client.ping();
     client.send(Wire::new().two(1).byte(0).frame(0xa2));
     assert!(matches!(client.disconnected(), 0x81 | 0x82));
 }

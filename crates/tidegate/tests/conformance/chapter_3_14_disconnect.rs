@@ -55,6 +55,7 @@ fn mqtt_3_14_0_1_no_disconnect_before_a_connack_of_success() {
 fn mqtt_3_14_1_1_disconnect_with_reserved_bits_is_malformed() {
     for first in [0xe1, 0xe2, 0xe4, 0xe8] {
         let mut client = Client::new();
+        client.ping();
         client.send([first, 0]);
         assert_eq!(client.disconnected(), 0x81);
     }
@@ -81,6 +82,7 @@ fn mqtt_3_14_2_2_the_server_sends_no_session_expiry_interval() {
 /// DISCONNECT comes, within the client's bound and without this property.
 fn fits_without(property: u8) {
     let (mut client, most) = Client::terse_at(broker().plain);
+    client.ping();
     client.send([0xc1, 0]);
     let Packet::Disconnect(disconnect) = client.next() else {
         panic!("not DISCONNECT");
@@ -143,6 +145,7 @@ fn mqtt_3_14_4_3_a_normal_disconnect_discards_the_will() {
 fn mqtt_3_15_1_1_auth_with_reserved_bits_is_malformed() {
     for first in [0xf1, 0xf2, 0xf4, 0xf8] {
         let mut client = Client::new();
+        client.ping();
         client.send([first, 0]);
         assert_eq!(client.disconnected(), 0x81);
     }

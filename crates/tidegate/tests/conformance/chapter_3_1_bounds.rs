@@ -102,8 +102,9 @@ fn mqtt_3_1_2_28_no_response_information_unless_asked_for() {
         if let Some(asked) = asked {
             connect = connect.with(REQUEST_RESPONSE_INFORMATION, asked);
         }
-        let (_, ack) = Client::welcome(&connect);
+        let (mut client, ack) = Client::welcome(&connect);
         assert!(!ack.properties.has(RESPONSE_INFORMATION));
+        client.ping();
     }
 }
 

@@ -210,6 +210,7 @@ fn small_connack(maximum: u32) -> (usize, bool) {
     let mut client = Client::open();
     client.send(connect.bytes());
     let ack = client.connect_ack();
+    assert_eq!(ack.reason, 0x8c);
     let words = ack.properties.has(REASON_STRING) || ack.properties.has(USER_PROPERTY);
     (client.packet_bytes, words)
 }

@@ -109,6 +109,7 @@ fn mqtt_4_7_3_1_topics_and_filters_have_at_least_one_character() {
 #[test]
 fn mqtt_4_7_3_2_topics_and_filters_have_no_u_0000() {
     let mut client = Client::new();
+    client.ping();
     client.put(&Publish::new("a\0", ""));
     assert_eq!(client.disconnected(), 0x81);
     assert!(refuses("a\0"));

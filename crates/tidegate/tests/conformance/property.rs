@@ -152,10 +152,12 @@ impl Properties {
 
     /// The User Properties, in their order.
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
-        let pair = |value| match value {
-            Value::Pair(name, value) => (name.as_str(), value.as_str()),
-            other => panic!("{other:?} is no pair"),
-        };
+        fn pair(value: &Value) -> (&str, &str) {
+            match value {
+                Value::Pair(name, value) => (name, value),
+                other => panic!("{other:?} is no pair"),
+            }
+        }
         self.all(USER_PROPERTY).map(pair).collect()
     }
 }
