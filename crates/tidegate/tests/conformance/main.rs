@@ -22,6 +22,7 @@ mod chapter_4_3_delivery;
 mod chapter_4_4_order;
 mod chapter_4_7_topics;
 mod client;
+mod corners;
 mod packet;
 mod property;
 mod request;
