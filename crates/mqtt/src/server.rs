@@ -6,7 +6,9 @@ mod core;
 mod epoch;
 mod exchange;
 mod link;
+mod meter;
 mod neighbours;
+pub mod operator;
 mod send_queue;
 mod settings;
 
