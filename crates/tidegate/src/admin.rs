@@ -4,6 +4,7 @@
 //! last to stop, so that a stop can be watched.
 
 mod answer;
+mod brokers;
 pub mod metrics;
 mod page;
 mod status;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tidegate_gateway::access_log::CloseError;
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{
     ApplyError, Change, CommandError, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
@@ -247,6 +248,11 @@ impl Deployer {
     /// What all requests are counted with.
     pub const fn meters(&self) -> &Meters {
         self.assembler.meters()
+    }
+
+    /// The ways to the brokers that are deployed, by server name.
+    pub fn brokers(&self) -> BTreeMap<String, Operator> {
+        self.assembler.brokers(self.settings())
     }
 
     /// Lines of the access log: written, and dropped.

@@ -13,7 +13,7 @@ use tidegate_runtime::worker::WorkerIndex;
 use tidegate_service::Service;
 use tidegate_supervisor::{OrchestratorHandle, State};
 
-use super::{metrics, page, status};
+use super::{brokers, metrics, page, status};
 use crate::process::DEPLOYMENT;
 use crate::process::control::{Control, ReloadOutcome, UpgradeOutcome};
 use crate::settings::{Drills, Secret};
@@ -177,7 +177,8 @@ impl Answerer {
     async fn metrics(&self) -> Response {
         let report = self.inner.control.report().await.ok();
         let services = self.inner.services.list();
-        let text = metrics::render(report.as_ref(), &services, self.inner.started);
+        let brokers = brokers::figures(report.as_ref()).await;
+        let text = metrics::render(report.as_ref(), brokers, &services, self.inner.started);
         let mut response = Response::new(Body::from(text));
         let kind =
             HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -188,7 +189,8 @@ impl Answerer {
     async fn status(&self) -> Response {
         let report = self.inner.control.report().await.ok();
         let services = self.inner.services.list();
-        let value = status::status(report.as_ref(), &services, self.inner.started);
+        let brokers = brokers::figures(report.as_ref()).await;
+        let value = status::status(report.as_ref(), &brokers, &services, self.inner.started);
         json_response(StatusCode::OK, &value)
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
@@ -15,12 +16,19 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Settings};
+use crate::settings::{Mqtt, Protocol, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(RefCell<BTreeMap<String, Arc<Exchange>>>);
+pub(super) struct Exchanges(RefCell<BTreeMap<String, Meeting>>);
+
+/// Where the cores of one broker meet, and the way of its operator to them.
+#[derive(Debug)]
+struct Meeting {
+    exchange: Arc<Exchange>,
+    operator: Operator,
+}
 
 impl Exchanges {
     /// Where the cores of this server meet.
@@ -31,8 +39,8 @@ impl Exchanges {
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
-        if let Some(exchange) = exchanges.get(name) {
-            return Ok(Arc::clone(exchange));
+        if let Some(meeting) = exchanges.get(name) {
+            return Ok(Arc::clone(&meeting.exchange));
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -45,8 +53,25 @@ impl Exchanges {
             });
         }
         let exchange = Arc::new(Exchange::new(workers));
-        exchanges.insert(name.to_owned(), Arc::clone(&exchange));
+        let meeting = Meeting {
+            operator: Operator::new(Arc::clone(&exchange)),
+            exchange: Arc::clone(&exchange),
+        };
+        exchanges.insert(name.to_owned(), meeting);
         Ok(exchange)
+    }
+
+    /// The ways to the brokers among the servers of `settings`.
+    pub(super) fn operators(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        let is_broker = |name: &str| {
+            let server = settings.servers.get(name);
+            server.is_some_and(|it| matches!(it.protocol, Protocol::Mqtt(_)))
+        };
+        let exchanges = self.0.borrow();
+        let brokers = exchanges.iter().filter(|(name, _)| is_broker(name));
+        brokers
+            .map(|(name, meeting)| (name.clone(), meeting.operator.clone()))
+            .collect()
     }
 }
 

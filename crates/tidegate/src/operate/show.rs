@@ -32,8 +32,43 @@ pub(super) fn status(value: &Value) -> String {
         ]);
     }
     let _ = write!(out, "\n{}", table(&rows));
+    let brokers = brokers(value);
+    if !brokers.is_empty() {
+        let _ = write!(out, "\n{brokers}");
+    }
     let _ = write!(out, "\n{}", services(value));
     out
+}
+
+/// The MQTT brokers, if there are any.
+fn brokers(value: &Value) -> String {
+    let header = [
+        "BROKER",
+        "CONNECTIONS",
+        "SESSIONS",
+        "SUBSCRIPTIONS",
+        "RETAINED",
+        "QUEUED",
+        "BY WORKER",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (name, broker) in value["brokers"].as_object().into_iter().flatten() {
+        let workers = broker["workers"].as_array().into_iter().flatten();
+        let by_worker = workers.map(|it| word(&it["sessions"]));
+        rows.push([
+            name.clone(),
+            word(&broker["connections"]),
+            word(&broker["sessions"]),
+            word(&broker["subscriptions"]),
+            word(&broker["retained"]),
+            word(&broker["queued"]),
+            by_worker.collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    match rows.len() {
+        1 => String::new(),
+        _ => table(&rows),
+    }
 }
 
 /// The services of the process.
