@@ -7,6 +7,7 @@ mod answer;
 mod brokers;
 pub mod metrics;
 mod page;
+mod query;
 mod status;
 
 use std::io;

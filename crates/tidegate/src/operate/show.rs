@@ -128,7 +128,7 @@ fn or_none(text: String) -> String {
     }
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -136,7 +136,7 @@ fn word(value: &Value) -> String {
     }
 }
 
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -146,7 +146,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// Columns as wide as their widest cell; the last one is as long as it is.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let mut out = String::new();
