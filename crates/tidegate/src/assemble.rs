@@ -25,6 +25,7 @@ use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_gateway::route::RouteConflict;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -194,6 +195,11 @@ impl Assembler {
     /// What all requests are counted with.
     pub const fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    /// The ways to the brokers among the servers of `settings`, by name.
+    pub fn brokers(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        self.exchanges.operators(settings)
     }
 
     /// Forgets the figures of what is not in `settings`.

@@ -12,6 +12,7 @@ use tidegate_gateway::access_log::{AccessLog, CloseError};
 use tidegate_gateway::health::{self, ConnectProbe, HealthHandle};
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{
     ApplyError, Change, CommandError, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
@@ -246,6 +247,11 @@ impl Deployer {
     /// Whether each endpoint that is checked is healthy.
     pub const fn health(&self) -> &HealthHandle {
         &self.health
+    }
+
+    /// The ways to the brokers that are deployed, by server name.
+    pub fn brokers(&self) -> BTreeMap<String, Operator> {
+        self.assembler.brokers(self.settings())
     }
 
     /// Lines of the access log: written, and dropped.

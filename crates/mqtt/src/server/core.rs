@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use super::exchange::{Crossing, Exchange, Moved};
 use super::link::Link;
 use super::local;
+use super::meter::Meter;
 use super::neighbours::{Backlog, Neighbours};
 use super::serving::Serving;
 use super::settings::ServerSettings;
@@ -76,6 +77,7 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
+    meter: Meter,
     tasks: [AbortHandle; 2],
 }
 
@@ -101,6 +103,7 @@ impl Core {
         );
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
+            meter: Meter::new(exchange.incarnation()),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -194,12 +197,21 @@ impl Core {
         self.neighbours.borrow_mut().reserve(shard)
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.exchange.epoch.now()
     }
 
     pub(super) fn broker(&self) -> std::cell::Ref<'_, Broker> {
         self.broker.borrow()
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Which core it is.
+    pub(super) fn here(&self) -> ShardId {
+        self.here
     }
 
     /// A number for a new connection.
@@ -343,6 +355,7 @@ impl Core {
                 }
             }
             Crossing::Connection(moved) => self.welcome(*moved),
+            Crossing::Visit(visit) => visit.make(self),
         }
     }
 

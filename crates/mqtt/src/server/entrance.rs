@@ -10,6 +10,7 @@ use super::core::Core;
 use super::exchange::Exchange;
 use super::link::{Link, LinkError};
 use super::local;
+use super::serving::Serving;
 
 /// A way into a broker, on whatever worker.
 #[derive(Clone, Debug)]
@@ -45,6 +46,6 @@ impl LocalEntrance {
     /// What it ended with, otherwise than the protocol has it.
     pub fn serve(self, mut accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
         self.core.adopt(&mut accepted.handle);
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
 use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
@@ -18,12 +19,19 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Server, Settings};
+use crate::settings::{Mqtt, Protocol, Server, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(RefCell<BTreeMap<String, Arc<Exchange>>>);
+pub(super) struct Exchanges(RefCell<BTreeMap<String, Meeting>>);
+
+/// Where the cores of one broker meet, and the way of its operator to them.
+#[derive(Debug)]
+struct Meeting {
+    exchange: Arc<Exchange>,
+    operator: Operator,
+}
 
 impl Exchanges {
     /// Where the cores of this server meet.
@@ -34,8 +42,8 @@ impl Exchanges {
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
-        if let Some(exchange) = exchanges.get(name) {
-            return Ok(Arc::clone(exchange));
+        if let Some(meeting) = exchanges.get(name) {
+            return Ok(Arc::clone(&meeting.exchange));
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -48,8 +56,25 @@ impl Exchanges {
             });
         }
         let exchange = Arc::new(Exchange::new(workers));
-        exchanges.insert(name.to_owned(), Arc::clone(&exchange));
+        let meeting = Meeting {
+            operator: Operator::new(Arc::clone(&exchange)),
+            exchange: Arc::clone(&exchange),
+        };
+        exchanges.insert(name.to_owned(), meeting);
         Ok(exchange)
+    }
+
+    /// The ways to the brokers among the servers of `settings`.
+    pub(super) fn operators(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        let is_broker = |name: &str| {
+            let server = settings.servers.get(name);
+            server.is_some_and(|it| matches!(it.protocol, Protocol::Mqtt(_)))
+        };
+        let exchanges = self.0.borrow();
+        let brokers = exchanges.iter().filter(|(name, _)| is_broker(name));
+        brokers
+            .map(|(name, meeting)| (name.clone(), meeting.operator.clone()))
+            .collect()
     }
 }
 
