@@ -12,6 +12,7 @@ mod leaving;
 mod log;
 mod mqtt;
 mod proxied;
+mod reload;
 mod talk;
 mod tls;
 mod websocket;
