@@ -7,6 +7,7 @@
 
 mod any_error;
 mod chain;
+mod detect;
 mod mqtt;
 mod tcp;
 mod upstreams;
@@ -130,6 +131,7 @@ impl Assembler {
                 mqtt::site(server, mqtt, exchange, tls)
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Detect(detect) => detect::site(server, detect, tls),
         };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
@@ -238,7 +240,7 @@ impl Assembler {
         let application_protocols = match server.protocol {
             Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
-            Protocol::Tcp(_) => Vec::new(),
+            Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };
