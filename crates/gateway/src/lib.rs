@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod detect;
 pub mod ejection;
 pub mod forward;
 pub mod health;

@@ -8,6 +8,7 @@
 mod any_error;
 mod broker_route;
 mod chain;
+mod detect;
 mod mqtt;
 mod tcp;
 mod upstreams;
@@ -133,6 +134,7 @@ impl Assembler {
                 mqtt::site(server, mqtt, exchange, tls)
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Detect(detect) => detect::site(server, detect, tls),
         };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
@@ -247,7 +249,7 @@ impl Assembler {
             Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
             Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
-            Protocol::Tcp(_) => Vec::new(),
+            Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

@@ -8,6 +8,7 @@
 mod address;
 mod admin;
 mod command;
+mod detect;
 mod findings;
 mod found;
 mod limits;
@@ -34,6 +35,7 @@ mod websocket;
 pub use address::EndpointAddress;
 pub use admin::{Admin, Drills, Secret, Token};
 pub use command::{Command, CommandRestart};
+pub use detect::{Detect, Spoken};
 pub use limits::{Limits, Timeouts};
 pub use mqtt::Mqtt;
 pub use plan::{Plan, plan};

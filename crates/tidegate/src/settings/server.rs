@@ -1,6 +1,7 @@
 //! `[servers.NAME]`: one site, with its listeners, limits and routes.
 
 use super::address::{LISTEN, parse_listen};
+use super::detect::{self, Detect};
 use super::findings::Finding;
 use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
@@ -65,6 +66,8 @@ pub enum Protocol {
     Mqtt(Box<Mqtt>),
     /// Whatever goes over TCP: it is passed on.
     Tcp(Box<Tcp>),
+    /// One of several protocols, told by the first bytes: other servers speak them.
+    Detect(Box<Detect>),
 }
 
 /// The word for a protocol in the file.
@@ -73,6 +76,7 @@ enum ProtocolWord {
     Http,
     Mqtt,
     Tcp,
+    Detect,
 }
 
 /// One listener.
@@ -111,6 +115,7 @@ pub(super) fn read_servers(
         .filter(|(_, _, found)| has_own_keys(found))
         .map(|(name, _, _)| *name)
         .collect();
+    let mut named = Vec::new();
     let servers = all(entries.into_iter().map(|(name, span, found)| {
         if let Some(near) = meant(name, &found, &defined) {
             let message = format!("the server `{name}` has neither `protocol` nor `listen`");
@@ -123,12 +128,14 @@ pub(super) fn read_servers(
         }
         let place = found.findings().place(found.span().start);
         let name = site_name(&found, name, span);
-        let server = read_server(&found, place, references);
+        let server = read_server(&found, place, references, &mut named);
         let (name, mut server) = (name?, server?);
         server.name.clone_from(&name);
         Some((name, server))
     }))?;
-    Some(servers.into_iter().collect())
+    let servers = servers.into_iter().collect();
+    detect::check(found.findings(), named, &servers);
+    Some(servers)
 }
 
 fn has_own_keys(found: &Found<'_>) -> bool {
@@ -148,11 +155,16 @@ fn meant<'n>(name: &str, found: &Found<'_>, defined: &[&'n str]) -> Option<&'n s
     nearest(name, defined.iter().copied())
 }
 
-fn read_server(found: &Found<'_>, place: Place, references: &References) -> Option<Server> {
+fn read_server(
+    found: &Found<'_>,
+    place: Place,
+    references: &References,
+    named: &mut Vec<detect::Named>,
+) -> Option<Server> {
     if speaks_something_else(found) {
         return None;
     }
-    found.section(|section| Server::read(section, place, references))
+    found.section(|section| Server::read(section, place, references, named))
 }
 
 /// A server of a protocol that is not built in is one error, not one for each of
@@ -174,17 +186,23 @@ fn speaks_something_else(found: &Found<'_>) -> bool {
         let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
         found
             .findings()
-            .push(finding.expected("one of \"http\", \"mqtt\", \"tcp\""));
+            .push(finding.expected("one of \"http\", \"mqtt\", \"tcp\", \"detect\""));
     }
     later
 }
 
 impl Server {
-    fn read(section: &mut Section<'_>, place: Place, references: &References) -> Option<Self> {
+    fn read(
+        section: &mut Section<'_>,
+        place: Place,
+        references: &References,
+        named: &mut Vec<detect::Named>,
+    ) -> Option<Self> {
         let words = [
             ("http", ProtocolWord::Http),
             ("mqtt", ProtocolWord::Mqtt),
             ("tcp", ProtocolWord::Tcp),
+            ("detect", ProtocolWord::Detect),
         ];
         let protocol = section.choice("protocol", &words).required();
         let listen = section
@@ -219,6 +237,7 @@ impl Server {
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
             Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
+            Some(ProtocolWord::Detect) => common.with_detect(section, named),
             _ => common.with_http(section, references),
         };
         server.filter(|_| is_whole && protocol.is_some())
@@ -252,6 +271,26 @@ impl Server {
                 ..self.limits
             },
             protocol: Protocol::Tcp(Box::new(tcp)),
+            ..self
+        })
+    }
+
+    fn with_detect(
+        self,
+        section: &mut Section<'_>,
+        named: &mut Vec<detect::Named>,
+    ) -> Option<Self> {
+        let detect = Detect::read(section, named)?;
+        Some(Self {
+            timeouts: Timeouts {
+                tls_handshake: detect.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: detect.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Detect(Box::new(detect)),
             ..self
         })
     }

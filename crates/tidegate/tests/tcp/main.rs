@@ -1,6 +1,7 @@
 //! The TCP proxy over real sockets, by the real binary.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod detection;
 mod faults;
 #[path = "../updates/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
