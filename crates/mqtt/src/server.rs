@@ -2,6 +2,7 @@
 //! between it and its clients.
 
 mod admit;
+mod batch;
 mod core;
 mod entrance;
 mod epoch;

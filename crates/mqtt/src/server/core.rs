@@ -350,7 +350,7 @@ impl Core {
     fn cross(self: &Rc<Self>, crossing: Crossing) {
         match crossing {
             Crossing::Messages { from, messages } => {
-                for message in messages {
+                for message in messages.unpack() {
                     self.handle(Input::Shard { from, message });
                 }
             }
