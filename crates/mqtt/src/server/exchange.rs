@@ -12,8 +12,8 @@ use tidegate_runtime::mailbox::{self, Receiver, Sender};
 use tidegate_runtime::worker;
 use tokio::sync::oneshot;
 
-use super::core::Core;
 use super::batch::Batch;
+use super::core::Core;
 use super::epoch::Epoch;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;

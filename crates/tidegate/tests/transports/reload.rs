@@ -83,7 +83,7 @@ fn a_reload_every_200_ms_disconnects_nobody_and_loses_nothing() {
     let mut process = Tidegate::start(&settings(listen, 0));
     let subscribers: Vec<_> = (0..SUBSCRIBERS)
         .map(|name| {
-            let (ready, is_ready) = std::sync::mpsc::channel();
+            let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
             let running = thread("subscriber", move || {
                 let id = format!("subscriber-{name}");
                 let mut client = Client::connected(tcp(listen), &id);
