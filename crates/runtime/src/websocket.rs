@@ -32,8 +32,7 @@ impl Default for WebSocketOptions {
     }
 }
 
-/// What a peer did that it may not; the connection is closed with the status that
-/// [`Violation::close_code`] gives.
+/// What a peer did that it may not; the connection is closed with the status in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Violation {
