@@ -207,7 +207,13 @@ impl Deployer {
         self.assembler.keep_access_log(&settings, common.access_log);
         let command_timeout = settings.runtime.command_timeout;
         self.manager.set_command_timeout(command_timeout);
+        let effective = settings.effective.clone();
         self.settings = Settings {
+            effective: ["runtime", "admin"]
+                .into_iter()
+                .fold(effective, |it, name| {
+                    it.keeping(name, &self.settings.effective)
+                }),
             // The rest of it stays as it was until the process starts again.
             runtime: settings::Runtime {
                 command_timeout,
