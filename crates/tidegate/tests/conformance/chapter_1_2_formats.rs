@@ -29,7 +29,7 @@ fn mqtt_1_5_4_1_strings_that_are_not_well_formed_utf_8_are_malformed() {
 #[test]
 fn mqtt_1_5_4_2_a_string_with_u_0000_is_malformed() {
     let mut client = Client::new();
-    client.put(&Publish::new("a", "a payload may have it: \0"));
+    client.put(&Publish::new("t", "a payload may have it: \0"));
     client.ping();
     client.put(&Publish::new("a\0b", ""));
     assert_eq!(client.disconnected(), 0x81);
@@ -129,14 +129,14 @@ fn mqtt_2_2_1_3_a_packet_identifier_of_zero_is_refused() {
     let version = crate::request::Version::V5;
     let subscribe = Subscribe::new(0).to("a", 0);
     for bytes in [
-        Publish::new("a", "").qos(1, 0).bytes(version),
-        Publish::new("a", "").qos(2, 0).bytes(version),
+        Publish::new("t", "").qos(1, 0).bytes(version),
+        Publish::new("t", "").qos(2, 0).bytes(version),
         subscribe.bytes(version),
         subscribe.unsubscribe(version),
     ] {
         assert!(matches!(refused(bytes), 0x81 | 0x82));
     }
-    Client::new().publish(Publish::new("a", ""));
+    Client::new().publish(Publish::new("t", ""));
 }
 
 #[test]

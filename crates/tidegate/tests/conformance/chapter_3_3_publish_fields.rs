@@ -144,8 +144,8 @@ fn mqtt_3_3_2_7_a_topic_alias_ends_with_its_connection() {
 
 #[test]
 fn mqtt_3_3_2_8_topic_alias_zero_is_refused() {
-    let good = Publish::new("topic", "").with(TOPIC_ALIAS, 1);
-    let bad = Publish::new("topic", "").with(TOPIC_ALIAS, 0);
+    let good = Publish::new("t", "").with(TOPIC_ALIAS, 1);
+    let bad = Publish::new("t", "").with(TOPIC_ALIAS, 0);
     assert_eq!(refused(&good, &bad), 0x94);
 }
 
@@ -153,8 +153,8 @@ fn mqtt_3_3_2_8_topic_alias_zero_is_refused() {
 fn mqtt_3_3_2_9_a_topic_alias_over_the_maximum_is_refused() {
     let (_, ack) = Client::welcome(&Connect::new(unique()));
     let maximum = ack.properties.number(TOPIC_ALIAS_MAXIMUM).unwrap_or(0);
-    let good = Publish::new("topic", "").with(TOPIC_ALIAS, maximum);
-    let bad = Publish::new("topic", "").with(TOPIC_ALIAS, maximum + 1);
+    let good = Publish::new("t", "").with(TOPIC_ALIAS, maximum);
+    let bad = Publish::new("t", "").with(TOPIC_ALIAS, maximum + 1);
     assert_eq!(refused(&good, &bad), 0x94);
 }
 
@@ -195,16 +195,16 @@ fn mqtt_3_3_2_12_every_topic_alias_up_to_the_maximum_is_taken() {
 
 #[test]
 fn mqtt_3_3_2_13_a_response_topic_that_is_not_utf_8_is_refused() {
-    let good = Publish::new("topic", "").with(RESPONSE_TOPIC, "grüße");
-    let bad = Publish::new("topic", "").with(RESPONSE_TOPIC, NOT_UTF_8);
+    let good = Publish::new("t", "").with(RESPONSE_TOPIC, "grüße");
+    let bad = Publish::new("t", "").with(RESPONSE_TOPIC, NOT_UTF_8);
     assert_eq!(refused(&good, &bad), 0x81);
 }
 
 #[test]
 fn mqtt_3_3_2_14_a_response_topic_with_wildcards_is_refused() {
-    let good = Publish::new("topic", "").with(RESPONSE_TOPIC, "a/b");
+    let good = Publish::new("t", "").with(RESPONSE_TOPIC, "a/b");
     for topic in ["a/#", "+"] {
-        let bad = Publish::new("topic", "").with(RESPONSE_TOPIC, topic);
+        let bad = Publish::new("t", "").with(RESPONSE_TOPIC, topic);
         assert!(matches!(refused(&good, &bad), 0x81 | 0x82 | 0x90));
     }
 }
@@ -259,8 +259,8 @@ fn mqtt_3_3_2_18_user_properties_keep_their_order() {
 
 #[test]
 fn mqtt_3_3_2_19_a_content_type_that_is_not_utf_8_is_refused() {
-    let good = Publish::new("topic", "").with(CONTENT_TYPE, "text/plain");
-    let bad = Publish::new("topic", "").with(CONTENT_TYPE, NOT_UTF_8);
+    let good = Publish::new("t", "").with(CONTENT_TYPE, "text/plain");
+    let bad = Publish::new("t", "").with(CONTENT_TYPE, NOT_UTF_8);
     assert_eq!(refused(&good, &bad), 0x81);
 }
 
@@ -330,8 +330,8 @@ fn mqtt_3_3_4_5_each_copy_tells_the_identifier_of_its_subscription() {
 
 #[test]
 fn mqtt_3_3_4_6_a_subscription_identifier_from_a_client_is_refused() {
-    let good = Publish::new("topic", "");
-    let bad = Publish::new("topic", "").with(SUBSCRIPTION_IDENTIFIER, 1);
+    let good = Publish::new("t", "");
+    let bad = Publish::new("t", "").with(SUBSCRIPTION_IDENTIFIER, 1);
     assert!(matches!(refused(&good, &bad), 0x81 | 0x82));
 }
 
@@ -340,10 +340,10 @@ fn mqtt_3_3_4_7_more_than_the_servers_receive_maximum_ends_the_connection() {
     let (mut client, ack) = Client::welcome_at(broker().tight, &Connect::new(unique()));
     assert_eq!(ack.properties.number(RECEIVE_MAXIMUM), Some(2));
     for id in 1..=2 {
-        client.put(&Publish::new("topic", "").qos(2, id));
+        client.put(&Publish::new("t", "").qos(2, id));
         assert_eq!(client.publish_received().id, id);
     }
-    client.put(&Publish::new("topic", "").qos(2, 3));
+    client.put(&Publish::new("t", "").qos(2, 3));
     assert_eq!(client.disconnected(), 0x93);
 }
 

@@ -66,9 +66,9 @@ fn mqtt_3_3_1_3_dup_is_not_passed_on() {
 #[test]
 fn mqtt_3_3_1_4_qos_3_is_malformed() {
     let mut client = Client::new();
-    client.put(&Publish::new("topic", "").qos(2, 1));
+    client.put(&Publish::new("t", "").qos(2, 1));
     assert_eq!(client.publish_received().id, 1);
-    client.put(&Publish::new("topic", "").qos(3, 1));
+    client.put(&Publish::new("t", "").qos(3, 1));
     assert_eq!(client.disconnected(), 0x81);
 }
 

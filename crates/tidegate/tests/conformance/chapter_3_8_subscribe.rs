@@ -179,11 +179,13 @@ fn mqtt_3_8_4_6_suback_has_a_reason_for_each_filter() {
 #[test]
 fn mqtt_3_8_4_7_the_reason_tells_the_granted_qos_or_the_failure() {
     let mut client = Client::welcome_at(broker().tight, &Connect::new(unique())).0;
-    let filters = Subscribe::new(1).to("a", 2).to("b", 1).to("c", 0);
+    let [first, second, third] = [unique(), unique(), unique()];
+    let filters = Subscribe::new(1).to(&first, 2).to(&second, 1);
+    let filters = filters.to(&third, 0);
     // That server allows two.
     assert_eq!(client.request(&filters).reasons, [2, 1, 0x97]);
-    client.put(&Publish::new("c", "not subscribed"));
-    client.publish_to_itself("a");
+    client.put(&Publish::new(&third, "not subscribed"));
+    client.publish_to_itself(&first);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn mqtt_4_13_1_1_properties_out_of_their_range_end_the_connection() {
     let once = Properties::default().with(USER_PROPERTY, ("a", "b"));
     let mut client = Client::new();
     client.request(&subscribe().with(SUBSCRIPTION_IDENTIFIER, 268_435_455));
-    client.put(&Publish::new("b", "").with(PAYLOAD_FORMAT, 1));
+    client.put(&Publish::new("t", "").with(PAYLOAD_FORMAT, 1));
     client.ping();
     for bad in [
         subscribe()
@@ -65,10 +65,10 @@ fn mqtt_4_13_1_1_properties_out_of_their_range_end_the_connection() {
             .with(SUBSCRIPTION_IDENTIFIER, 1)
             .with(SUBSCRIPTION_IDENTIFIER, 2)
             .bytes(Version::V5),
-        Publish::new("a", "")
+        Publish::new("t", "")
             .with(PAYLOAD_FORMAT, 2)
             .bytes(Version::V5),
-        Publish::new("a", "")
+        Publish::new("t", "")
             .with(MESSAGE_EXPIRY, 1)
             .with(MESSAGE_EXPIRY, 1)
             .bytes(Version::V5),

@@ -4,6 +4,9 @@
 //! Each test is named after the statement it shows, `mqtt_3_1_2_7_...` for MQTT-3.1.2-7.
 //! That something is not sent is shown by what must follow it: an answer to PINGREQ, or a
 //! message that takes the same way.
+//!
+//! All tests share one broker. Topics that a test both subscribes and publishes to are its
+//! own; `t` is published to by many and subscribed to by none.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chapter_1_2_formats;

@@ -55,7 +55,7 @@ fn mqtt311_2_2_2_2_wrong_flag_bits_close_the_connection() {
 
 #[test]
 fn mqtt311_2_3_1_1_a_packet_identifier_of_zero_closes_the_connection() {
-    closes(Publish::new("a", "").qos(1, 0).bytes(Version::V311));
+    closes(Publish::new("t", "").qos(1, 0).bytes(Version::V311));
     closes(Subscribe::new(0).to("a", 0).bytes(Version::V311));
     closes(Subscribe::new(0).to("a", 0).unsubscribe(Version::V311));
 }
@@ -297,7 +297,7 @@ fn mqtt311_4_8_0_1_a_protocol_violation_closes_the_connection() {
         Wire::new().two(1).frame(0x82),
         Publish::new("a/#", "").bytes(Version::V311),
         Publish::new("", "").bytes(Version::V311),
-        Publish::new("a", "").qos(3, 1).bytes(Version::V311),
+        Publish::new("t", "").qos(3, 1).bytes(Version::V311),
         Subscribe::new(1).to("a#", 0).bytes(Version::V311),
     ] {
         closes(bytes);
