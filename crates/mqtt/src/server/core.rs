@@ -74,6 +74,8 @@ pub(super) struct Core {
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
+    /// A task was woken since the running one has begun.
+    woken: Cell<bool>,
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
@@ -111,6 +113,7 @@ impl Core {
             seats: RefCell::default(),
             deadline: Deadline::new(),
             due: Cell::new(None),
+            woken: Cell::new(false),
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
@@ -236,9 +239,18 @@ impl Core {
 
     /// Says that the connection's task runs: it need not be woken.
     pub(super) fn attend(&self, connection: ConnectionId) {
+        self.woken.set(false);
         if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
             seat.awaited = false;
         }
+    }
+
+    /// Whether there is something for this connection and for others, whose tasks were woken
+    /// by the one that runs.
+    pub(super) fn is_shared_out(&self, connection: ConnectionId) -> bool {
+        let seats = self.seats.borrow();
+        let seat = seats.get(connection.0 as usize);
+        self.woken.get() && seat.is_some_and(|seat| seat.ready)
     }
 
     /// What the core has for a connection, if it was named ready.
@@ -299,6 +311,7 @@ impl Core {
         }
         let waker = seat.waker.take();
         drop(seats);
+        self.woken.set(true);
         // Woken outside the borrow: a waker is foreign code.
         if let Some(waker) = &waker {
             waker.wake_by_ref();

@@ -121,6 +121,8 @@ pub(super) struct Link {
     queue: SendQueue,
     deadline: Deadline,
     phase: Phase,
+    /// Others have gone first.
+    deferred: bool,
     departure: Option<Box<Departure>>,
 }
 
@@ -176,6 +178,7 @@ impl Link {
             queue: SendQueue::default(),
             deadline: Deadline::new(),
             phase: Phase::New,
+            deferred: false,
             departure: None,
         }
     }
@@ -233,6 +236,10 @@ impl Link {
         if read == Received::End {
             return Poll::Ready(Ok(Ended::Closed));
         }
+        if self.lets_others_go_first() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Poll::Ready(Err(error)) = self.poll_transmit(cx) {
             return Poll::Ready(Err(error.into()));
         }
@@ -240,6 +247,13 @@ impl Link {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Messages go to their receivers before acknowledgements go to the sender, who only
+    /// waits for leave to send more. Once: the sender's turn comes next, whatever it sends.
+    fn lets_others_go_first(&mut self) -> bool {
+        self.deferred = !self.deferred && self.seat.core.is_shared_out(self.seat.connection);
+        self.deferred
     }
 
     /// Ready when the connection has no place any more.
