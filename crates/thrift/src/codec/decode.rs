@@ -77,6 +77,12 @@ impl Decoder {
         self.transport
     }
 
+    /// Holds the next messages to other limits. One that has begun stays under its own where
+    /// it is looked through piece by piece.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Takes the next message off the buffer. Nothing is taken while it is not whole, and
     /// the buffer must then only grow until the next call.
     ///

@@ -27,17 +27,17 @@ pub(super) fn detect(bytes: &[u8]) -> Read<Transport> {
             None if *first == BINARY_VERSION[0] => Err(Stop::Short),
             None => Err(DecodeError::NotThrift.into()),
         },
-        [_, _, _, _, COMPACT_ID | 0x00, ..] => Ok(Transport::Framed),
+        [_, _, _, _, COMPACT_ID, ..] => Ok(Transport::Framed),
         [_, _, _, _, b' '..=b'~', ..] => Ok(Transport::Unframed),
         [_, _, _, _, fifth, sixth, ..] => match [*fifth, *sixth] {
-            BINARY_VERSION => Ok(Transport::Framed),
+            // The length of a name has two zeros in front.
+            BINARY_VERSION | [0, 0] => Ok(Transport::Framed),
             TTHEADER_MAGIC => Ok(Transport::TtHeader),
             _ => Err(DecodeError::NotThrift.into()),
         },
-        [_, _, _, _, fifth] if *fifth == BINARY_VERSION[0] || *fifth == TTHEADER_MAGIC[0] => {
-            Err(Stop::Short)
+        [_, _, _, _, fifth] if ![BINARY_VERSION[0], TTHEADER_MAGIC[0], 0].contains(fifth) => {
+            Err(DecodeError::NotThrift.into())
         }
-        [_, _, _, _, _] => Err(DecodeError::NotThrift.into()),
         _ => Err(Stop::Short),
     }
 }
@@ -51,7 +51,7 @@ mod tests {
         let framed = [
             &b"\0\0\0\x20\x80\x01"[..],
             b"\0\0\0\x20\x82",
-            b"\0\0\0\x20\0",
+            b"\0\0\0\x20\0\0",
         ];
         for bytes in framed {
             assert_eq!(detect(bytes), Ok(Transport::Framed), "{bytes:?}");
@@ -70,6 +70,7 @@ mod tests {
             &b"\x80\x02"[..],
             b"\xff",
             b"\0\0\0\x20\x11",
+            b"\x16\x03\x01\x02\0\x01",
             b"\0\0\0\x20\x80\x02",
         ] {
             assert_eq!(detect(bytes), not_thrift, "{bytes:?}");
