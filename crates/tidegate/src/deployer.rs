@@ -10,9 +10,10 @@ use tidegate_gateway::access_log::CloseError;
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
 use tidegate_orchestrator::{
-    ApplyError, Change, Generation, ShutdownReport, SiteName, Status, WorkerManager,
+    ApplyError, Change, CommandError, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
 use tidegate_runtime::listener::ListenerBuilder;
+use tidegate_runtime::worker::WorkerIndex;
 use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
 use tokio::task::spawn_local;
 
@@ -258,10 +259,27 @@ impl Deployer {
     /// Stops accepting, lets every connection finish within its server's `drain`,
     /// and ends the workers.
     pub async fn shutdown(&self) -> ShutdownReport {
+        self.manager.shutdown(self.longest_drain()).await
+    }
+
+    /// As [`Deployer::shutdown`], when another process has the listeners: connections that
+    /// idle leave with the answer to their next request.
+    pub async fn hand_over(&self) -> ShutdownReport {
+        self.manager.hand_over(self.longest_drain()).await
+    }
+
+    fn longest_drain(&self) -> Duration {
         let drains = self.settings.servers.values().map(|server| server.drain);
-        self.manager
-            .shutdown(drains.max().unwrap_or(Duration::ZERO))
-            .await
+        drains.max().unwrap_or(Duration::ZERO)
+    }
+
+    /// Makes a worker die of a panic.
+    ///
+    /// # Errors
+    ///
+    /// There is no such worker, or it does not take commands.
+    pub fn kill_worker(&self, worker: WorkerIndex) -> Result<(), CommandError> {
+        self.manager.kill_worker(worker)
     }
 
     /// Writes what is left of the access log; after [`Deployer::shutdown`].

@@ -14,11 +14,12 @@ use crate::client::{Client, get};
 use crate::harness::{DEADLINE, Place, Tidegate, eventually, free_address};
 use crate::origin::Origin;
 
-struct Rig {
-    process: Tidegate,
+/// The binary in front of an origin, with an admin server.
+pub(crate) struct Rig {
+    pub(crate) process: Tidegate,
     origin: Origin,
-    web: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) web: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 fn text(origin: &Origin, web: SocketAddr, admin: &str, more: &str) -> String {
@@ -50,7 +51,7 @@ impl Rig {
     }
 
     /// With more keys in `[admin]`, and more sections.
-    fn with(keys: &str, more: &str) -> Self {
+    pub(crate) fn with(keys: &str, more: &str) -> Self {
         let origin = Origin::start("origin");
         let (web, admin) = (free_address(), free_address());
         let admin_section = format!("listen = \"{admin}\"\n{keys}");
@@ -63,22 +64,22 @@ impl Rig {
         }
     }
 
-    fn text(&self, more: &str) -> String {
+    pub(crate) fn text(&self, more: &str) -> String {
         let admin = format!("listen = \"{}\"", self.admin);
         text(&self.origin, self.web, &admin, more)
     }
 
-    fn ask(&self, method: &str, path: &str, fields: &str) -> Reply {
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str) -> Reply {
         ask(self.admin, method, path, fields)
     }
 
-    fn metrics(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         let reply = self.ask("GET", "/metrics", "");
         assert_eq!(reply.status, 200);
         samples(&reply.body)
     }
 
-    fn tidegate(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn tidegate(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_tidegate"))
             .args(arguments)
             .args(["--admin", &self.admin.to_string()])
@@ -87,19 +88,19 @@ impl Rig {
     }
 }
 
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let request =
