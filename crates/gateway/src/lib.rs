@@ -10,4 +10,5 @@ pub mod meter;
 pub mod resolve;
 pub mod route;
 pub mod site;
+pub mod tcp;
 pub mod upstream;

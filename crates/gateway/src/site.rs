@@ -24,7 +24,7 @@ pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
 use crate::meter::{RouteCells, SiteMeter, UNROUTED};
 use crate::route::{Match, Rewrite, RouteTable, path};
-use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec};
+use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec, seed};
 
 /// What a site does, shared by all workers.
 #[derive(Debug)]
@@ -387,10 +387,4 @@ fn attempt(client: &ClientSettings, timeouts: &RouteTimeouts) -> Attempt {
             ..client.clone()
         }),
     }
-}
-
-/// Another start for each worker's balancers, so that they do not march in step.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }

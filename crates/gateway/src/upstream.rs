@@ -8,6 +8,7 @@
 //! What the new settings do not name goes with the old generation.
 
 mod connect;
+mod dial;
 mod exchange;
 mod pool;
 
@@ -23,6 +24,8 @@ use rustls_pki_types::ServerName;
 use tidegate_http::client::ConnectionHome;
 use tidegate_runtime::tls::ClientTls;
 
+pub use self::connect::{ConnectError, Connecting};
+pub use self::dial::{DialError, Dialed};
 pub use self::exchange::{Attempt, Forwarding};
 pub use self::pool::{Pool, PoolLimits};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};
@@ -219,4 +222,10 @@ impl fmt::Debug for Upstream {
             .field("idle_connections", &self.idle_connections())
             .finish_non_exhaustive()
     }
+}
+
+/// Another start for each worker's balancers, so that they do not march in step.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
 }

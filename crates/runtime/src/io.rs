@@ -133,10 +133,19 @@ impl Io {
     /// Puts bytes that were read ahead back in front of the stream.
     #[must_use]
     pub fn with_prefix(mut self, prefix: Bytes) -> Self {
+        self.set_prefix(prefix);
+        self
+    }
+
+    pub(crate) fn set_prefix(&mut self, prefix: Bytes) {
         if !prefix.is_empty() {
             self.prefix = Some(Box::new(prefix));
         }
-        self
+    }
+
+    /// Takes out what was read ahead, so that it can be delivered some other way.
+    pub(crate) fn take_prefix(&mut self) -> Bytes {
+        self.prefix.take().map_or_else(Bytes::new, |prefix| *prefix)
     }
 
     /// Takes the plain socket out, to put TLS on it.

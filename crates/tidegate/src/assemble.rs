@@ -8,6 +8,7 @@
 mod any_error;
 mod chain;
 mod mqtt;
+mod tcp;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -21,6 +22,7 @@ use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, 
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_gateway::route::RouteConflict;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -69,6 +71,16 @@ pub enum AssembleError {
     AccessLog(#[from] OpenError),
 }
 
+impl AssembleError {
+    fn route(server: &Server, conflicts: &[RouteConflict]) -> Self {
+        let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        Self::Route {
+            server: server.name.clone(),
+            conflict: conflicts.join("; "),
+        }
+    }
+}
+
 /// A change for the workers, as this program makes them.
 pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 
@@ -103,20 +115,22 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
-        if let Protocol::Mqtt(mqtt) = &server.protocol {
-            let exchange = self.exchanges.of(&server.name, settings)?;
-            return Ok(Change::Deploy {
-                site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(mqtt, exchange, tls),
-                listeners: listeners(server),
-            });
-        }
         let upstreams = upstreams::specs(settings, server, &common.resolver)?;
-        let log = log_mode(settings, server, common.access_log.as_ref());
         let meter = self.meters.site(server.name.as_str());
+        let chain = match &server.protocol {
+            Protocol::Http => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                chain::site(server, upstreams, tls, log, meter)?
+            }
+            Protocol::Mqtt(mqtt) => {
+                let exchange = self.exchanges.of(&server.name, settings)?;
+                mqtt::site(server, mqtt, exchange, tls)
+            }
+            Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+        };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
-            chain: chain::site(server, upstreams, tls, log, meter)?,
+            chain,
             listeners: listeners(server),
         })
     }
@@ -180,6 +194,9 @@ impl Assembler {
     /// Forgets the figures of what is not in `settings`.
     pub fn forget_figures_of_others(&self, settings: &Settings) {
         let server = |site: &str| settings.servers.get(site);
+        self.meters.retain_proxies(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -217,6 +234,8 @@ impl Assembler {
             .map_err(located)?;
         let application_protocols = match server.protocol {
             Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            // Whatever the client and the endpoint agree on is between them.
+            Protocol::Tcp(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

@@ -12,8 +12,10 @@ mod findings;
 mod found;
 mod limits;
 mod mqtt;
+mod networks;
 mod plan;
 mod process;
+mod proxy_protocol;
 mod references;
 mod report;
 mod route;
@@ -22,6 +24,7 @@ mod section;
 mod server;
 mod suggest;
 mod syntax;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -37,6 +40,8 @@ pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
 pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
+pub(crate) use tcp::every_path;
+pub use tcp::{Routing, ServerNameRoute, Tcp};
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 

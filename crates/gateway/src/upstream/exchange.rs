@@ -48,7 +48,7 @@ pub struct Attempt {
 }
 
 /// What is left to try.
-struct Tries {
+pub(super) struct Tries {
     /// At most [`ATTEMPTS_MAX`]; usually none, and then it is not allocated.
     tried: Vec<EndpointIndex>,
     retries: u32,
@@ -79,9 +79,8 @@ impl Upstream {
     ) -> Result<Response, Fault> {
         context.note(|facts| facts.upstream = Some(self.name.clone()));
         let mut tries = Tries {
-            tried: Vec::new(),
-            retries: self.spec.retries,
             replay: forwarding.body.as_full(),
+            ..Tries::of(self.spec.retries)
         };
         let mut fault = None;
         while let Some(index) = self.balancer.pick(|index| tries.may(index)) {
@@ -166,12 +165,20 @@ impl Upstream {
 }
 
 impl Tries {
-    fn may(&self, index: EndpointIndex) -> bool {
+    pub(super) const fn of(retries: u32) -> Self {
+        Self {
+            tried: Vec::new(),
+            retries,
+            replay: None,
+        }
+    }
+
+    pub(super) fn may(&self, index: EndpointIndex) -> bool {
         !self.tried.contains(&index)
     }
 
     /// Notes that `index` failed; whether another endpoint may be asked.
-    fn spend(&mut self, index: EndpointIndex) -> bool {
+    pub(super) fn spend(&mut self, index: EndpointIndex) -> bool {
         self.tried.push(index);
         let left = self.retries > 0 && self.tried.len() < ATTEMPTS_MAX;
         self.retries = self.retries.saturating_sub(1);

@@ -19,6 +19,7 @@ use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::layer::layer_fn;
 use tidegate_service::stack::FactoryStack;
@@ -47,6 +48,7 @@ pub(super) fn site(
     });
     let name: Arc<str> = server.name.as_str().into();
     let http = server_settings(server);
+    let proxied = server.proxy_protocol.clone();
     let stack = FactoryStack::new(())
         // Finds the route, and does what it says.
         .replace(routes)
@@ -61,6 +63,10 @@ pub(super) fn site(
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))
@@ -130,14 +136,7 @@ fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Rout
             target: target(route, upstreams),
         })
         .collect();
-    RouteTable::build(specs).map_err(|conflicts| AssembleError::Route {
-        server: server.name.clone(),
-        conflict: conflicts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
+    RouteTable::build(specs).map_err(|conflicts| AssembleError::route(server, &conflicts))
 }
 
 /// What a route is called in the access log and in metrics.
@@ -161,13 +160,18 @@ fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
     }
 }
 
+/// The position of the upstream called `name`.
+pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
+    let mut names = upstreams.iter().map(|upstream| &*upstream.name);
+    names
+        .position(|upstream| upstream == name)
+        .expect("settings name only upstreams they define")
+}
+
 fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
     match action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
-            upstream: upstreams
-                .iter()
-                .position(|upstream| *upstream.name == **name)
-                .expect("settings name only upstreams they define"),
+            upstream: position(name, upstreams),
             rewrite: rewrite.clone(),
         },
         settings::Action::Respond(respond) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory};
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_runtime::worker::allowed_cores;
 use tidegate_service::layer::layer_fn;
@@ -15,7 +16,7 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Settings};
+use crate::settings::{Mqtt, Server, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
@@ -50,13 +51,23 @@ impl Exchanges {
     }
 }
 
-pub(super) fn site(mqtt: &Mqtt, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {
+pub(super) fn site(
+    server: &Server,
+    mqtt: &Mqtt,
+    exchange: Arc<Exchange>,
+    tls: TlsMode,
+) -> SiteChain {
+    let proxied = server.proxy_protocol.clone();
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
         .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))

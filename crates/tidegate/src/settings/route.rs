@@ -12,7 +12,7 @@ use super::limits::{Limits, Timeouts};
 use super::references::References;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
-use super::{Place, Server, Settings};
+use super::{Place, Protocol, Server, Settings};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tidegate_gateway::route::{HostPattern, PathPattern, RouteSpec, RouteTable};
@@ -203,6 +203,10 @@ impl Settings {
             .filter_map(|action| match action {
                 Action::Upstream { name, .. } => Some(name.clone()),
                 Action::Respond(_) | Action::Redirect(_) => None,
+            })
+            .chain(match &server.protocol {
+                Protocol::Tcp(tcp) => tcp.upstreams().into_iter().cloned().collect(),
+                Protocol::Http | Protocol::Mqtt(_) => Vec::new(),
             })
             .collect()
     }

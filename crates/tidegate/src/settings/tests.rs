@@ -3,6 +3,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
 const MINIMAL: &str = r#"
     [servers.web]
@@ -392,4 +393,39 @@ fn a_broker_says_what_it_grants_and_has_no_key_of_http() {
     assert_eq!(mqtt.settings.broker.packet_bytes, 2_048);
     let text = broker("http2 = true\n");
     assert_eq!(errors(&text), ["14:1 servers.broker.http2: unknown key"]);
+}
+
+#[test]
+fn a_header_from_anybody_is_not_believed_by_oversight() {
+    let with = |listen: &str, rest: &str| {
+        let text = MINIMAL.replace("listen = [\"127.0.0.1:8080\"]", listen);
+        assert_ne!(text, MINIMAL);
+        format!("{text}\n[servers.web.proxy_protocol]\n{rest}")
+    };
+    let tcp = "listen = [\"127.0.0.1:8080\", \"unix:/run/a.sock\"]";
+    let unix = "listen = \"unix:/run/a.sock\"";
+    let missing = errors(&with(tcp, ""));
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(
+        missing[0]
+            .ends_with("servers.web.proxy_protocol.trust: the required key `trust` is missing")
+    );
+    let settings = good(&with(unix, ""));
+    let mode = &settings.servers["web"].proxy_protocol;
+    assert!(matches!(mode, ProxyProtocolMode::On(options) if options.trust.is_empty()));
+    let settings = good(&with(
+        tcp,
+        "trust = [\"10.0.0.0/8\"]\nothers = \"direct\"\n",
+    ));
+    let ProxyProtocolMode::On(options) = &settings.servers["web"].proxy_protocol else {
+        panic!("it is on");
+    };
+    assert_eq!(
+        (options.trust.len(), options.others),
+        (1, OtherPeers::Direct)
+    );
+    assert_eq!(
+        good(MINIMAL).servers["web"].proxy_protocol,
+        ProxyProtocolMode::Off
+    );
 }
