@@ -53,7 +53,7 @@ pub enum TcpRouting {
     /// By the name a TLS client asks for, which stays encrypted past the name. A route
     /// without a host takes those that no other does, and those that name none. Routes are
     /// for every path.
-    ByServerName(RouteTable<usize>),
+    ByServerName(Box<RouteTable<usize>>),
 }
 
 /// How long things may take.

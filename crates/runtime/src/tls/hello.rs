@@ -31,6 +31,7 @@ pub enum ClientHelloError {
 /// Reads a ClientHello off copies of a connection's first bytes, which stay with the caller.
 ///
 /// Does no I/O and answers nothing: the handshake is left to whoever gets the connection.
+#[derive(Default)]
 pub struct ClientHelloPeek {
     acceptor: Acceptor,
     bytes_seen: usize,
@@ -41,15 +42,6 @@ impl fmt::Debug for ClientHelloPeek {
         f.debug_struct("ClientHelloPeek")
             .field("bytes_seen", &self.bytes_seen)
             .finish_non_exhaustive()
-    }
-}
-
-impl Default for ClientHelloPeek {
-    fn default() -> Self {
-        Self {
-            acceptor: Acceptor::default(),
-            bytes_seen: 0,
-        }
     }
 }
 

@@ -65,6 +65,6 @@ fn routing(
     });
     let routes = RouteTable::build(specs.collect());
     routes
-        .map(TcpRouting::ByServerName)
+        .map(|routes| TcpRouting::ByServerName(Box::new(routes)))
         .map_err(|conflicts| AssembleError::route(server, &conflicts))
 }

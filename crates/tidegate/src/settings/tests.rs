@@ -429,3 +429,35 @@ fn a_header_from_anybody_is_not_believed_by_oversight() {
         ProxyProtocolMode::Off
     );
 }
+
+#[test]
+fn the_example_of_a_tcp_proxy_is_right() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/tcp.toml");
+    let settings = load(Path::new(path)).unwrap();
+    let upstreams = settings.upstreams_of(&settings.servers["secure"]);
+    assert_eq!(upstreams.len(), 2);
+}
+
+#[test]
+fn a_tcp_server_says_where_its_connections_go_in_one_way() {
+    let text = |keys: &str| {
+        format!(
+            "[servers.a]\nprotocol = \"tcp\"\nlisten = \"127.0.0.1:1\"\n{keys}\n\
+             [upstreams.u]\nendpoints = [\"127.0.0.1:2\"]\n"
+        )
+    };
+    let refused = |keys: &str| {
+        let report = parse(&text(keys), "test", Path::new("")).unwrap_err();
+        assert_eq!(report.errors.len(), 1, "{keys}: {report:?}");
+        report.errors[0].to_string()
+    };
+    let route = "[[servers.a.routes]]\nupstream = \"u\"";
+    assert!(refused("").contains("`upstream`, `routes`"));
+    assert!(refused(&format!("upstream = \"u\"\n{route}")).contains("does not go together"));
+    assert!(refused("upstream = \"x\"").contains("not defined"));
+    assert!(refused("upstream = \"u\"\nsend_proxy_protocol = \"v3\"").contains("\"v1\""));
+    let named = "[[servers.a.routes]]\nserver_name = \"a.b\"\nupstream = \"u\"";
+    assert!(refused(&format!("{named}\n{named}")).contains("has a route already"));
+    assert!(refused(&format!("{route}\n{named}\n{route}")).contains("all other names"));
+    assert!(parse(&text(&format!("{route}\n{named}")), "test", Path::new("")).is_ok());
+}
