@@ -11,6 +11,7 @@ mod connect;
 mod dial;
 mod exchange;
 mod pool;
+mod thrift;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,7 +28,8 @@ use tidegate_runtime::tls::ClientTls;
 pub use self::connect::{ConnectError, Connecting};
 pub use self::dial::{DialError, Dialed};
 pub use self::exchange::{Attempt, Forwarding};
-pub use self::pool::{Pool, PoolLimits};
+pub use self::pool::{Pool, PoolLimits, Pooled};
+pub use self::thrift::{Asking, Retrying, ThriftUpstream};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};
 use crate::meter::UpstreamCells;
 use crate::resolve::Resolved;
