@@ -9,6 +9,7 @@ mod any_error;
 mod chain;
 mod mqtt;
 mod tcp;
+mod thrift;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -127,6 +128,10 @@ impl Assembler {
                 mqtt::site(server, mqtt, exchange, tls)
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Thrift(thrift) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                thrift::site(server, thrift, upstreams, tls, log, meter)
+            }
         };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
@@ -197,6 +202,9 @@ impl Assembler {
         self.meters.retain_proxies(|site| {
             server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
         });
+        self.meters.retain_calls(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Thrift(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -235,7 +243,7 @@ impl Assembler {
         let application_protocols = match server.protocol {
             Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
-            Protocol::Tcp(_) => Vec::new(),
+            Protocol::Tcp(_) | Protocol::Thrift(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

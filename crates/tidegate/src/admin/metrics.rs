@@ -1,6 +1,7 @@
 //! The figures, as OpenMetrics text: gathered when they are asked for, from cells and counts
 //! that are kept anyway.
 
+mod calls;
 mod process;
 mod sites;
 
@@ -65,7 +66,9 @@ impl Collector for Figures {
                 .map(|(name, count)| ([("fault", name)], count)),
         )?;
         match &self.report {
-            Some(report) => sites::write(report, &mut page),
+            Some(report) => {
+                sites::write(report, &mut page).and_then(|()| calls::write(report, &mut page))
+            }
             None => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ use super::scalars::{Zero, parsed};
 use super::section::Section;
 use super::suggest::nearest;
 use super::tcp::Tcp;
+use super::thrift::Thrift;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub enum Protocol {
     Mqtt(Box<Mqtt>),
     /// Whatever goes over TCP: it is passed on.
     Tcp(Box<Tcp>),
+    /// Thrift, in every common transport and protocol.
+    Thrift(Box<Thrift>),
 }
 
 /// The word for a protocol in the file.
@@ -73,6 +76,7 @@ enum ProtocolWord {
     Http,
     Mqtt,
     Tcp,
+    Thrift,
 }
 
 /// One listener.
@@ -149,34 +153,7 @@ fn meant<'n>(name: &str, found: &Found<'_>, defined: &[&'n str]) -> Option<&'n s
 }
 
 fn read_server(found: &Found<'_>, place: Place, references: &References) -> Option<Server> {
-    if speaks_something_else(found) {
-        return None;
-    }
     found.section(|section| Server::read(section, place, references))
-}
-
-/// A server of a protocol that is not built in is one error, not one for each of
-/// its keys.
-fn speaks_something_else(found: &Found<'_>) -> bool {
-    let DeValue::Table(table) = found.value() else {
-        return false;
-    };
-    let Some(protocol) = table.get("protocol") else {
-        return false;
-    };
-    let later = matches!(protocol.get_ref(), DeValue::String(text)
-        if text.as_ref() == "thrift");
-    if later {
-        let message = format!(
-            "the protocol {:?} is not supported by this build yet",
-            protocol.get_ref().as_str().unwrap_or_default()
-        );
-        let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
-        found
-            .findings()
-            .push(finding.expected("one of \"http\", \"mqtt\", \"tcp\""));
-    }
-    later
 }
 
 impl Server {
@@ -185,6 +162,7 @@ impl Server {
             ("http", ProtocolWord::Http),
             ("mqtt", ProtocolWord::Mqtt),
             ("tcp", ProtocolWord::Tcp),
+            ("thrift", ProtocolWord::Thrift),
         ];
         let protocol = section.choice("protocol", &words).required();
         let listen = section
@@ -219,6 +197,7 @@ impl Server {
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
             Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
+            Some(ProtocolWord::Thrift) => common.with_thrift(section, references),
             _ => common.with_http(section, references),
         };
         server.filter(|_| is_whole && protocol.is_some())
@@ -252,6 +231,23 @@ impl Server {
                 ..self.limits
             },
             protocol: Protocol::Tcp(Box::new(tcp)),
+            ..self
+        })
+    }
+
+    fn with_thrift(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let thrift = Thrift::read(section, references)?;
+        Some(Self {
+            access_log: thrift.access_log,
+            timeouts: Timeouts {
+                tls_handshake: thrift.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: thrift.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Thrift(Box::new(thrift)),
             ..self
         })
     }
