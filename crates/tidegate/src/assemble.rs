@@ -11,6 +11,7 @@ mod chain;
 mod detect;
 mod mqtt;
 mod tcp;
+mod thrift;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -135,6 +136,10 @@ impl Assembler {
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
             Protocol::Detect(detect) => detect::site(server, detect, tls),
+            Protocol::Thrift(thrift) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                thrift::site(server, thrift, upstreams, tls, log, meter)
+            }
         };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
@@ -210,6 +215,9 @@ impl Assembler {
         self.meters.retain_proxies(|site| {
             server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
         });
+        self.meters.retain_calls(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Thrift(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -249,7 +257,7 @@ impl Assembler {
             Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
             Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
-            Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
+            Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

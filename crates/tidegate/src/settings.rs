@@ -29,6 +29,7 @@ mod syntax;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod tls;
 mod upstream;
 mod websocket;
@@ -47,6 +48,7 @@ pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, Rout
 pub use server::{Forwarded, Listen, Protocol, Server};
 pub(crate) use tcp::every_path;
 pub use tcp::{Routing, ServerNameRoute, Tcp};
+pub use thrift::{Thrift, ThriftRoute, ThriftTarget, UpstreamTimeouts};
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 pub use websocket::WebSocket;

@@ -182,17 +182,6 @@ fn a_clash_between_servers_names_both_places() {
 }
 
 #[test]
-fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!("{MINIMAL}\n[servers.calls]\nprotocol = \"thrift\"\nnonsense = 1\n");
-    assert_eq!(
-        errors(&text),
-        [
-            "12:12 servers.calls.protocol: the protocol \"thrift\" is not supported by this build yet",
-        ]
-    );
-}
-
-#[test]
 fn an_upstream_with_mistakes_is_still_defined() {
     let text = MINIMAL.replace("127.0.0.1:9000", "127.0.0.1");
     assert_eq!(
