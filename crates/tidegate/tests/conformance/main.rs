@@ -24,6 +24,7 @@ mod chapter_4_12_errors;
 mod chapter_4_3_delivery;
 mod chapter_4_4_order;
 mod chapter_4_7_topics;
+mod chapter_6_websocket;
 mod client;
 mod corners;
 mod packet;

@@ -32,35 +32,45 @@ pub(crate) fn broker() -> &'static Broker {
 impl Broker {
     fn start() -> Self {
         let (plain, tight) = (free_address(), free_address());
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
-        std::fs::create_dir_all(&directory).unwrap();
-        let config = directory.join("tidegate.toml");
-        std::fs::write(&config, configuration(plain, tight)).unwrap();
-        let log = std::fs::File::create(directory.join("tidegate.log")).unwrap();
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "sh", env!("CARGO_BIN_EXE_tidegate")])
-            .args(["run", "--log", "info", "--config"])
-            .arg(&config)
-            .env("TMPDIR", &directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        for address in [plain, tight] {
-            while TcpStream::connect(address).is_err() {
-                let log = directory.join("tidegate.log");
-                assert!(begun.elapsed() < START_DEADLINE, "see {}", log.display());
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
+        let keeper = start("brokers", &configuration(plain, tight), &[plain, tight]);
         Self {
             plain,
             tight,
             _keeper: keeper,
         }
     }
+}
+
+/// Starts the binary with a configuration, waits until it listens at all `addresses`, and
+/// has it stopped when this process ends. `name` is that of its folder.
+pub(crate) fn start(name: &str, configuration: &str, addresses: &[SocketAddr]) -> Child {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("conformance")
+        .join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    let (config, log) = (
+        directory.join("tidegate.toml"),
+        directory.join("tidegate.log"),
+    );
+    std::fs::write(&config, configuration).unwrap();
+    let keeper = Command::new("sh")
+        .args(["-c", KEEPER, "sh", env!("CARGO_BIN_EXE_tidegate")])
+        .args(["run", "--log", "info", "--config"])
+        .arg(&config)
+        .env("TMPDIR", &directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    for address in addresses {
+        while TcpStream::connect(address).is_err() {
+            assert!(begun.elapsed() < START_DEADLINE, "see {}", log.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    keeper
 }
 
 fn configuration(plain: SocketAddr, tight: SocketAddr) -> String {
@@ -89,7 +99,7 @@ fn configuration(plain: SocketAddr, tight: SocketAddr) -> String {
 
 /// An address in 127.0.0.0/8 that belongs to this process, out of the way of the ports
 /// that the kernel gives to clients.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let host = Ipv4Addr::from_bits(0x7f02_0001 + std::process::id() % 0x00fd_0000);
     TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
