@@ -4,11 +4,15 @@
 mod admit;
 mod batch;
 mod core;
+mod entrance;
 mod epoch;
 mod exchange;
 mod inbox;
 mod link;
+mod local;
+mod meter;
 mod neighbours;
+pub mod operator;
 mod send_queue;
 mod serving;
 mod settings;
@@ -22,6 +26,7 @@ use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
 use self::core::{Alive, Core};
+pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
@@ -35,9 +40,8 @@ use crate::broker::Broker;
 /// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
-    settings: Rc<ServerSettings>,
     core: Rc<Core>,
-    _alive: Rc<Alive>,
+    alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -47,11 +51,13 @@ impl MqttServer {
     ///
     /// Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
+        let settings = Rc::clone(&alive.settings);
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
-            settings,
-            _alive: alive,
+            core: Core::start(exchange, settings, Rc::downgrade(&alive)),
+            alive,
         }
     }
 
@@ -59,12 +65,13 @@ impl MqttServer {
     /// this one. The new settings are in force from the first connection that it accepts.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive);
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
         self.core.note_successor(Rc::downgrade(&alive));
         Self {
-            settings: Rc::new(settings),
             core: Rc::clone(&self.core),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -86,7 +93,7 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.settings);
+        self.core.exchange_settings(&self.alive.settings);
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }

@@ -15,6 +15,8 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::exchange::{Crossing, Exchange, Moved};
 use super::link::Link;
+use super::local;
+use super::meter::Meter;
 use super::neighbours::{Backlog, Neighbours};
 use super::serving::Serving;
 use super::settings::ServerSettings;
@@ -43,7 +45,9 @@ struct Seat {
 /// Lives as long as the server of a generation; one that was staged and not deployed ends
 /// without having served.
 #[derive(Debug)]
-pub(super) struct Alive;
+pub(super) struct Alive {
+    pub(super) settings: Rc<ServerSettings>,
+}
 
 /// A server that was made around the core, and the connections that are its.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
+    meter: Meter,
     tasks: [AbortHandle; 2],
 }
 
@@ -100,6 +105,7 @@ impl Core {
         );
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
+            meter: Meter::new(exchange.incarnation()),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -118,6 +124,7 @@ impl Core {
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
             ],
         });
+        local::note(&core.exchange, &core);
         core.settle();
         core
     }
@@ -162,6 +169,22 @@ impl Core {
         newest.map(|it| it.group.clone())
     }
 
+    /// Takes over a connection that a server of another protocol accepted: it belongs to the
+    /// newest generation from now on, and is granted what that one grants.
+    pub(super) fn adopt(&self, handle: &mut ConnectionHandle) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let Some((group, server)) = newest.and_then(|it| Some((&it.group, it.server.upgrade()?)))
+        else {
+            return;
+        };
+        let group = group.clone();
+        drop(generations);
+        handle.move_to(&group);
+        self.exchange_settings(&server.settings);
+        self.reopen();
+    }
+
     /// The core that has this client's session, if it is not this one.
     pub(super) fn home_elsewhere(&self, client_identifier: &str) -> Option<ShardId> {
         // A client without a name gets one that falls to this core.
@@ -177,12 +200,21 @@ impl Core {
         self.neighbours.borrow_mut().reserve(shard)
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.exchange.epoch.now()
     }
 
     pub(super) fn broker(&self) -> std::cell::Ref<'_, Broker> {
         self.broker.borrow()
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Which core it is.
+    pub(super) fn here(&self) -> ShardId {
+        self.here
     }
 
     /// A number for a new connection.
@@ -336,6 +368,7 @@ impl Core {
                 }
             }
             Crossing::Connection(moved) => self.welcome(*moved),
+            Crossing::Visit(visit) => visit.make(self),
         }
     }
 

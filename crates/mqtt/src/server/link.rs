@@ -73,9 +73,18 @@ enum Phase {
 }
 
 /// A connection's number at the core, given back with it.
-struct Seat {
-    core: Rc<Core>,
-    connection: ConnectionId,
+pub(super) struct Seat {
+    pub(super) core: Rc<Core>,
+    pub(super) connection: ConnectionId,
+}
+
+impl Seat {
+    pub(super) fn take(core: &Rc<Core>) -> Self {
+        Self {
+            core: Rc::clone(core),
+            connection: core.take_seat(),
+        }
+    }
 }
 
 impl Drop for Seat {
@@ -159,10 +168,7 @@ impl Link {
     fn of(core: &Rc<Core>, io: Io, peer: PeerAddr, handle: ConnectionHandle) -> Self {
         let settings = core.settings();
         Self {
-            seat: Seat {
-                core: Rc::clone(core),
-                connection: core.take_seat(),
-            },
+            seat: Seat::take(core),
             io,
             peer,
             handle,
@@ -417,6 +423,9 @@ impl Link {
             }
             ready!(self.queue.poll_send(&mut self.io, cx))?;
         }
+        if self.io.has_unsent() {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        }
         if self.phase == Phase::Flushing {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
             self.phase = Phase::Lingering;
@@ -450,6 +459,11 @@ impl Link {
     }
 
     fn put_packet(&mut self, packet: &Packet) {
+        if let Packet::ConnectAck(ack) = packet
+            && ack.reason.is_failure()
+        {
+            self.seat.core.meter().count_refused(ack.reason);
+        }
         // What cannot be said to this client is left out: DISCONNECT in MQTT 3.1.1, and
         // what is larger than it takes (MQTT-3.1.2-25).
         let _ = self.queue.put(|out| self.encoder.encode(packet, out));
