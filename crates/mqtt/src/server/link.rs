@@ -35,8 +35,10 @@ use crate::codec::{
 /// How many times a link reads before it writes and others have their turn.
 const READS_PER_TURN: usize = 4;
 
-/// Encoded bytes beyond which no more packets are taken from the core.
-const SEND_BYTES_MAX: usize = 64 * 1024;
+/// Encoded bytes beyond which no more packets are taken from the core: what one buffer has
+/// room for with one more small packet, or it would be held twice as large for each client
+/// that does not read.
+const SEND_BYTES_MAX: usize = 56 * 1024;
 
 /// Why a connection ended otherwise than the protocol has it.
 #[derive(Debug, thiserror::Error)]
