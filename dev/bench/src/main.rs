@@ -14,6 +14,7 @@ mod process;
 mod requirements;
 mod runner;
 mod table;
+mod tcp;
 mod workload;
 
 use anyhow::{Context, Result};
@@ -31,7 +32,10 @@ use std::process::ExitCode;
 
 /// Measures tidegate beside nginx and haproxy on this machine.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    protocol: Option<Protocol>,
     /// Workloads to run, by name or part of a name; all if none is given.
     filters: Vec<String>,
     /// The same as a plain filter.
@@ -61,6 +65,13 @@ struct Arguments {
     /// Also writes the results here as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum Protocol {
+    /// The TCP proxy beside HAProxy in TCP mode.
+    Tcp(tcp::Arguments),
 }
 
 impl Arguments {
@@ -97,6 +108,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Protocol::Tcp(arguments)) = &arguments.protocol {
+        return tcp::run(arguments);
+    }
     if arguments.list {
         for workload in workload::ALL {
             println!("{:<18} {}", workload.name, workload.about);
