@@ -2,18 +2,23 @@
 //! between it and its clients.
 
 mod admit;
+mod batch;
 pub mod chain;
 mod core;
 pub mod embedded;
+mod entrance;
 mod epoch;
 mod exchange;
 mod gate;
 pub mod hooks;
+mod inbox;
 mod link;
+mod local;
 mod meter;
 mod neighbours;
 pub mod operator;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
@@ -25,11 +30,13 @@ use tidegate_service::{AsyncMakeService, Service};
 
 use self::chain::{Handler, HandlerError, HandlerFactory};
 use self::core::{Alive, Core};
+pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::gate::Extensions;
 use self::hooks::Hooks;
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::Broker;
 
@@ -39,10 +46,9 @@ use crate::broker::Broker;
 /// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
-    settings: Rc<ServerSettings>,
     core: Rc<Core>,
     extensions: Extensions,
-    _alive: Rc<Alive>,
+    alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -52,12 +58,14 @@ impl MqttServer {
     ///
     /// Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
+        let settings = Rc::clone(&alive.settings);
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
-            settings,
+            core: Core::start(exchange, settings, Rc::downgrade(&alive)),
             extensions: Extensions::default(),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -65,13 +73,14 @@ impl MqttServer {
     /// this one. The new settings are in force from the first connection that it accepts.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive);
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
         self.core.note_successor(Rc::downgrade(&alive));
         Self {
-            settings: Rc::new(settings),
             core: Rc::clone(&self.core),
             extensions: Extensions::default(),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -107,12 +116,12 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.settings);
+        self.core.exchange_settings(&self.alive.settings);
         self.core.gate().exchange(&self.extensions);
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 

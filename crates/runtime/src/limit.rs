@@ -52,6 +52,8 @@ limits! {
     IdleTimeout = "idle_timeout",
     /// The time a client may stall reading.
     WriteTimeout = "write_timeout",
+    /// The time a PROXY protocol header may take.
+    ProxyHeaderTimeout = "proxy_header_timeout",
     /// The time a TLS handshake may take.
     TlsHandshakeTimeout = "tls_handshake_timeout",
     /// The time connecting to an upstream may take.
@@ -62,6 +64,10 @@ limits! {
     UpstreamIdleTimeout = "upstream_idle_timeout",
     /// The time a tunnel may be silent.
     TunnelIdleTimeout = "tunnel_idle_timeout",
+    /// The time a connection may last in all.
+    TotalTimeout = "total_timeout",
+    /// The time a client may take to say what it wants, where that is looked at.
+    OpeningTimeout = "opening_timeout",
 }
 
 const COUNT: usize = Limit::ALL.len();

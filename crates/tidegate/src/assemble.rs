@@ -6,8 +6,11 @@
 //! worker from what that worker serves now.
 
 mod any_error;
+mod broker_route;
 mod chain;
+mod detect;
 mod mqtt;
+mod tcp;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -18,9 +21,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, OpenError};
+use tidegate_gateway::health::HealthHandle;
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_gateway::route::RouteConflict;
 use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
@@ -70,6 +75,16 @@ pub enum AssembleError {
     AccessLog(#[from] OpenError),
 }
 
+impl AssembleError {
+    fn route(server: &Server, conflicts: &[RouteConflict]) -> Self {
+        let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        Self::Route {
+            server: server.name.clone(),
+            conflict: conflicts.join("; "),
+        }
+    }
+}
+
 /// A change for the workers, as this program makes them.
 pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 
@@ -77,6 +92,8 @@ pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 pub struct Common {
     /// Where they find names.
     pub resolver: ResolverHandle,
+    /// Where they ask whether endpoints are healthy.
+    pub health: HealthHandle,
     /// Where they note requests.
     pub access_log: Option<Rc<AccessLog>>,
 }
@@ -104,20 +121,24 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
-        if let Protocol::Mqtt(mqtt) = &server.protocol {
-            let exchange = self.exchanges.of(&server.name, settings)?;
-            return Ok(Change::Deploy {
-                site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(mqtt, exchange, tls),
-                listeners: listeners(server),
-            });
-        }
-        let upstreams = upstreams::specs(settings, server, &common.resolver)?;
-        let log = log_mode(settings, server, common.access_log.as_ref());
+        let brokers = |name: &str| self.exchanges.of(name, settings);
+        let upstreams = upstreams::specs(settings, server, common)?;
         let meter = self.meters.site(server.name.as_str());
+        let chain = match &server.protocol {
+            Protocol::Http => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                chain::site(server, upstreams, &brokers, tls, log, meter)?
+            }
+            Protocol::Mqtt(mqtt) => {
+                let exchange = self.exchanges.of(&server.name, settings)?;
+                mqtt::site(server, mqtt, exchange, tls)
+            }
+            Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Detect(detect) => detect::site(server, detect, tls),
+        };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
-            chain: chain::site(server, upstreams, tls, log, meter)?,
+            chain,
             listeners: listeners(server),
         })
     }
@@ -186,6 +207,9 @@ impl Assembler {
     /// Forgets the figures of what is not in `settings`.
     pub fn forget_figures_of_others(&self, settings: &Settings) {
         let server = |site: &str| settings.servers.get(site);
+        self.meters.retain_proxies(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -222,7 +246,10 @@ impl Assembler {
             .collect::<Result<Vec<_>, _>>()
             .map_err(located)?;
         let application_protocols = match server.protocol {
-            Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
+            // Whatever the client and the endpoint agree on is between them.
+            Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };

@@ -12,9 +12,9 @@ use tidegate_runtime::mailbox::{self, Receiver, Sender};
 use tidegate_runtime::worker;
 use tokio::sync::oneshot;
 
+use super::batch::Batch;
 use super::core::Core;
 use super::epoch::Epoch;
-use crate::broker::ShardMessage;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;
 
@@ -44,10 +44,7 @@ impl fmt::Debug for Exchange {
 #[derive(Debug)]
 pub(super) enum Crossing {
     /// What the core there says.
-    Messages {
-        from: ShardId,
-        messages: Vec<ShardMessage>,
-    },
+    Messages { from: ShardId, messages: Batch },
     /// A client that is at home here.
     Connection(Box<Moved>),
     /// Whoever runs the broker has a look, or a hand in it.

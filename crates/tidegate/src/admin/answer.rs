@@ -210,8 +210,7 @@ impl Answerer {
 
     async fn config(&self) -> Response {
         match self.inner.control.report().await {
-            // Secrets show themselves as stars.
-            Ok(report) => text(StatusCode::OK, format!("{:#?}\n", report.settings)),
+            Ok(report) => json_response(StatusCode::OK, report.settings.effective.tree()),
             Err(error) => unready(&format!("{error}\n")),
         }
     }

@@ -106,12 +106,22 @@ fn brokers(brokers: &Brokers) -> Value {
 }
 
 fn upstreams(report: &Report) -> Value {
+    let down: Vec<Box<str>> = report
+        .health
+        .all()
+        .into_iter()
+        .filter(|(_, is_healthy)| !is_healthy)
+        .map(|(endpoint, _)| endpoint)
+        .collect();
     let upstreams = report.settings.upstreams.iter().map(|(name, upstream)| {
         let endpoints = upstream.endpoints.iter().map(|it| it.address.to_string());
-        (
-            name.clone(),
-            json!({ "endpoints": endpoints.collect::<Vec<_>>() }),
-        )
+        let endpoints: Vec<String> = endpoints.collect();
+        let unhealthy: Option<Vec<&String>> = upstream.health.is_some().then(|| {
+            let is_down = |it: &&String| down.iter().any(|down| **down == ***it);
+            endpoints.iter().filter(is_down).collect()
+        });
+        let value = json!({ "endpoints": endpoints, "unhealthy": unhealthy });
+        (name.clone(), value)
     });
     Value::Object(upstreams.collect())
 }

@@ -4,10 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
+use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
 use tidegate_mqtt::server::operator::Operator;
-use tidegate_mqtt::server::{Exchange, MqttServerFactory};
+use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_runtime::worker::allowed_cores;
 use tidegate_service::layer::layer_fn;
@@ -16,7 +19,7 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Protocol, Settings};
+use crate::settings::{Mqtt, Protocol, Server, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
@@ -75,13 +78,29 @@ impl Exchanges {
     }
 }
 
-pub(super) fn site(mqtt: &Mqtt, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {
+pub(super) fn site(
+    server: &Server,
+    mqtt: &Mqtt,
+    exchange: Arc<Exchange>,
+    tls: TlsMode,
+) -> SiteChain {
+    let proxied = server.proxy_protocol.clone();
+    let websocket = websocket_mode(mqtt);
+    let settings = granted(server, mqtt);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
-        .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
+        .replace(MqttServerFactory::new(settings, exchange))
+        // Makes the WebSocket handshake, if there is one.
+        .push(layer_fn(move |&(): &(), inner| {
+            WebSocketFactory::new(websocket.clone(), inner)
+        }))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))
@@ -89,4 +108,36 @@ pub(super) fn site(mqtt: &Mqtt, exchange: Arc<Exchange>, tls: TlsMode) -> SiteCh
         .push_boxed_service::<Accepted>()
         .into_arc_async_factory()
         .into_inner()
+}
+
+/// What clients are granted, and how long sending them all away may take: what is left of
+/// the drain when the last has had his time to read.
+fn granted(server: &Server, mqtt: &Mqtt) -> MqttSettings {
+    let mut settings = mqtt.settings.clone();
+    let drain = server.drain;
+    let within = drain.saturating_sub(settings.close_timeout + settings.linger);
+    settings.broker.shutdown_within = within.max(drain / 2);
+    settings
+}
+
+/// The requests before the switch are held to what CONNECT is held to.
+fn websocket_mode(mqtt: &Mqtt) -> WebSocketMode {
+    let Some(websocket) = &mqtt.websocket else {
+        return WebSocketMode::Off;
+    };
+    let connect = mqtt.settings.connect_timeout;
+    WebSocketMode::On(Box::new(WebSocketSite {
+        path: websocket.path.clone(),
+        handshake: websocket.handshake.clone(),
+        http: ServerSettings {
+            timeouts: ServerTimeouts {
+                header: connect,
+                body: connect,
+                idle: connect,
+                write: connect,
+            },
+            http2: Http2::Off,
+            ..ServerSettings::default()
+        },
+    }))
 }

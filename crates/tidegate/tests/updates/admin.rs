@@ -365,6 +365,36 @@ fn a_stop_is_announced_before_anything_closes() {
 }
 
 #[test]
+fn everything_that_runs_in_the_background_is_a_service() {
+    let log = "[access_log]\nfile = \"access.log\"\n[runtime]\nworkers = 2\n";
+    let rig = Rig::with("", log);
+    let status = rig.ask("GET", "/status", "").json();
+    let services = status["services"].as_array().unwrap().iter();
+    let ready: Vec<&str> = services
+        .filter(|it| it["state"] == "ready")
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    for wanted in [
+        "admin",
+        "worker-0",
+        "worker-1",
+        "deployment",
+        "dns-0",
+        "access-log-1",
+        "config-watch",
+    ] {
+        assert!(ready.contains(&wanted), "{wanted} is not in {ready:?}");
+    }
+    // Another file has another writer, and the one before goes.
+    rig.process
+        .update(&rig.text("[access_log]\nfile = \"other.log\"\n[runtime]\nworkers = 2\n"));
+    eventually("the writer of the other file", || {
+        let told = rig.ask("GET", "/status", "").body;
+        (told.contains("access-log-2") && !told.contains("access-log-1")).then_some(())
+    });
+}
+
+#[test]
 fn operators_have_verbs_for_it() {
     let mut rig = Rig::start();
     let status = rig.tidegate(&["status"]);
