@@ -79,6 +79,8 @@ use std::{collections::VecDeque, rc::Rc};
 
 use smallvec::SmallVec;
 
+use crate::codec::ReasonCode;
+
 use self::{
     access::{AccessRules, AllowAll},
     auth::{Authenticator, NoMethods},
@@ -175,6 +177,8 @@ pub struct Broker {
     unchecked: Vec<SessionKey>,
     /// Sessions of clients in the program itself, which no access rule binds.
     own: Vec<SessionKey>,
+    /// Why what is being handled is refused, whatever it is.
+    refusing: Option<ReasonCode>,
     connect_rate: Bucket,
     shutdown: Option<Shutdown>,
     counters: Counters,
@@ -207,6 +211,7 @@ impl Broker {
             holding: Vec::new(),
             unchecked: Vec::new(),
             own: Vec::new(),
+            refusing: None,
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,
             counters: Counters::default(),
@@ -221,7 +226,16 @@ impl Broker {
     /// Takes in what happened. `now` never goes back.
     pub fn handle(&mut self, now: Moment, input: Input) {
         self.now = now;
+        let input = match input {
+            Input::Refused { reason, input } => {
+                self.refusing = Some(reason);
+                *input
+            }
+            input => input,
+        };
         match input {
+            // One refusal is enough.
+            Input::Refused { .. } => {}
             Input::Connect {
                 connection,
                 packet,
@@ -249,6 +263,7 @@ impl Broker {
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
             Input::Reopen => self.shutdown = None,
         }
+        self.refusing = None;
         self.expire(now);
         self.settle();
     }

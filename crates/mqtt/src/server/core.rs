@@ -13,7 +13,9 @@ use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::mailbox::{Receiver, Reserved};
 use tokio::task::{AbortHandle, spawn_local};
 
+use super::chain::ClientInfo;
 use super::exchange::{Crossing, Exchange, Moved};
+use super::gate::Gate;
 use super::link::Link;
 use super::local;
 use super::meter::Meter;
@@ -23,7 +25,7 @@ use super::settings::ServerSettings;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
 use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output};
-use crate::codec::ReasonCode;
+use crate::codec::{Publish, ReasonCode};
 
 /// When to try again to pass on what another core's mailbox had no room for.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
@@ -80,6 +82,7 @@ pub(super) struct Core {
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
     meter: Meter,
+    gate: Gate,
     tasks: [AbortHandle; 2],
 }
 
@@ -106,6 +109,7 @@ impl Core {
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
             meter: Meter::new(exchange.incarnation()),
+            gate: Gate::default(),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -208,6 +212,25 @@ impl Core {
         self.broker.borrow()
     }
 
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Whose session a connection has.
+    pub(super) fn client_of(&self, connection: ConnectionId) -> Option<ClientInfo> {
+        let (id, identity) = self.broker.borrow().client_of(connection)?;
+        Some(ClientInfo { id, identity })
+    }
+
+    /// As [`Broker::resolve_topic`].
+    pub(super) fn resolve_topic(
+        &self,
+        connection: ConnectionId,
+        packet: &mut Publish,
+    ) -> Result<(), ReasonCode> {
+        self.broker.borrow_mut().resolve_topic(connection, packet)
+    }
+
     pub(super) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -225,6 +248,7 @@ impl Core {
 
     /// Tells the core of the connection's end, and frees its number.
     pub(super) fn leave_seat(&self, connection: ConnectionId) {
+        self.gate.forget(connection);
         self.handle(Input::Closed { connection });
         let seat = self.seats.borrow_mut().try_remove(connection.0 as usize);
         drop(seat);
@@ -261,6 +285,9 @@ impl Core {
             && let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize)
         {
             seat.ready = false;
+        }
+        if let Some(Outgoing::Publish(message)) = &next {
+            self.gate.note_delivery(self, connection, message);
         }
         next
     }

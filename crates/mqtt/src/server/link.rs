@@ -280,6 +280,10 @@ impl Link {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Received, LinkError> {
         for _ in 0..READS_PER_TURN {
+            let gate = self.seat.core.gate();
+            if gate.poll_open(self.seat.connection, cx).is_pending() {
+                return Ok(Received::All);
+            }
             match self.io.poll_readable(cx) {
                 Poll::Pending => return Ok(Received::All),
                 Poll::Ready(result) => result?,
@@ -311,7 +315,7 @@ impl Link {
             }
             match self.decoder.decode(bytes) {
                 Ok(Some(Packet::Connect(packet))) => self.connect(packet, bytes),
-                Ok(Some(packet)) => self.seat.core.handle(Input::Packet {
+                Ok(Some(packet)) => self.seat.core.take_in(Input::Packet {
                     connection: self.seat.connection,
                     packet,
                 }),
@@ -368,7 +372,7 @@ impl Link {
         self.deadline.disarm();
         self.phase = Phase::Open;
         match admit::identity(&self.settings, self.peer, &packet) {
-            Ok(identity) => self.seat.core.handle(Input::Connect {
+            Ok(identity) => self.seat.core.take_in(Input::Connect {
                 connection: self.seat.connection,
                 packet,
                 origin: ConnectOrigin { identity },
@@ -380,7 +384,7 @@ impl Link {
     /// The client sent what is no packet, or not one that it may send.
     fn refuse_bytes(&mut self, error: DecodeError) -> Result<(), LinkError> {
         if self.phase == Phase::Open {
-            self.seat.core.handle(Input::Malformed {
+            self.seat.core.take_in(Input::Malformed {
                 connection: self.seat.connection,
                 reason: error.reason_code(),
             });
