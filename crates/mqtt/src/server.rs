@@ -2,12 +2,19 @@
 //! between it and its clients.
 
 mod admit;
+mod batch;
 mod core;
+mod entrance;
 mod epoch;
 mod exchange;
+mod inbox;
 mod link;
+mod local;
+mod meter;
 mod neighbours;
+pub mod operator;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
@@ -19,9 +26,11 @@ use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
 use self::core::{Alive, Core};
+pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::Broker;
 
@@ -31,9 +40,8 @@ use crate::broker::Broker;
 /// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
-    settings: Rc<ServerSettings>,
     core: Rc<Core>,
-    _alive: Rc<Alive>,
+    alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -43,11 +51,13 @@ impl MqttServer {
     ///
     /// Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
+        let settings = Rc::clone(&alive.settings);
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
-            settings,
-            _alive: alive,
+            core: Core::start(exchange, settings, Rc::downgrade(&alive)),
+            alive,
         }
     }
 
@@ -55,12 +65,13 @@ impl MqttServer {
     /// this one. The new settings are in force from the first connection that it accepts.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive);
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
         self.core.note_successor(Rc::downgrade(&alive));
         Self {
-            settings: Rc::new(settings),
             core: Rc::clone(&self.core),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -82,11 +93,11 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.settings);
+        self.core.exchange_settings(&self.alive.settings);
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 

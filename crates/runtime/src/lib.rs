@@ -23,4 +23,5 @@ pub mod panic;
 pub mod proxy_protocol;
 pub mod relay;
 pub mod tls;
+pub mod websocket;
 pub mod worker;

@@ -6,6 +6,7 @@
 //! worker from what that worker serves now.
 
 mod any_error;
+mod broker_route;
 mod chain;
 mod detect;
 mod mqtt;
@@ -25,6 +26,7 @@ use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_gateway::route::RouteConflict;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -119,12 +121,13 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
+        let brokers = |name: &str| self.exchanges.of(name, settings);
         let upstreams = upstreams::specs(settings, server, common)?;
         let meter = self.meters.site(server.name.as_str());
         let chain = match &server.protocol {
             Protocol::Http => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
-                chain::site(server, upstreams, tls, log, meter)?
+                chain::site(server, upstreams, &brokers, tls, log, meter)?
             }
             Protocol::Mqtt(mqtt) => {
                 let exchange = self.exchanges.of(&server.name, settings)?;
@@ -196,6 +199,11 @@ impl Assembler {
         &self.meters
     }
 
+    /// The ways to the brokers among the servers of `settings`, by name.
+    pub fn brokers(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        self.exchanges.operators(settings)
+    }
+
     /// Forgets the figures of what is not in `settings`.
     pub fn forget_figures_of_others(&self, settings: &Settings) {
         let server = |site: &str| settings.servers.get(site);
@@ -238,7 +246,8 @@ impl Assembler {
             .collect::<Result<Vec<_>, _>>()
             .map_err(located)?;
         let application_protocols = match server.protocol {
-            Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
             Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],

@@ -4,10 +4,11 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tidegate_runtime::listener::take_over;
 use tidegate_supervisor::systemd::{Notice, passed_sockets};
-use tidegate_supervisor::{Cause, EventKind, ExitReport};
+use tidegate_supervisor::{Cause, Event, EventKind, ExitReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
@@ -154,16 +155,16 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
     tokio::pin!(ended);
     let report = loop {
         let asked = tokio::select! {
-            report = &mut ended => break report,
-            asked = signals.next() => asked,
+            // Events first: a short stop may be over before anybody was told of it.
+            biased;
             event = events.recv() => {
-                // Whoever asked for the stop, systemd is told.
-                if event.is_ok_and(|it| matches!(it.kind, EventKind::Unready(_))) {
-                    process.notify(&Notice::Stopping);
-                    process.notify(&Notice::ExtendTimeout(all.budget().total));
+                if let Ok(event) = event {
+                    announce(&event, &process, all.budget().total);
                 }
                 continue;
             }
+            asked = signals.next() => asked,
+            report = &mut ended => break report,
         };
         match asked {
             Asked::ReopenLog => process.control().reopen_log(),
@@ -201,6 +202,21 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
     match report {
         Ok(report) => conclude(&report, was_ready, haste),
         Err(error) => not_started(&error),
+    }
+}
+
+/// Tells systemd that a stop begins, whoever asked for it, and the log what fails.
+fn announce(event: &Event, process: &Process, budget: Duration) {
+    match &event.kind {
+        EventKind::Unready(_) => {
+            process.notify(&Notice::Stopping);
+            process.notify(&Notice::ExtendTimeout(budget));
+        }
+        EventKind::Failed(error) => {
+            let service = event.service.as_deref().unwrap_or_default();
+            tracing::warn!(service, %error, "a service failed");
+        }
+        _ => {}
     }
 }
 

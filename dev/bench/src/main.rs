@@ -1,4 +1,4 @@
-//! Side-by-side benchmark: tidegate, nginx and haproxy in front of the same origin, each alone on
+//! Side-by-side benchmarks: tidegate, nginx and haproxy in front of the same origin, each alone on
 //! one core, in interleaved rounds. What it measures and what it does not is in README.md here.
 
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ mod cores;
 mod interrupt;
 mod load;
 mod measure;
+mod mqtt;
 mod origin;
 mod peers;
 mod process;
@@ -72,6 +73,8 @@ struct Arguments {
 enum Protocol {
     /// The TCP proxy beside HAProxy in TCP mode.
     Tcp(tcp::Arguments),
+    /// The MQTT broker beside mosquitto and rumqttd.
+    Mqtt(mqtt::Arguments),
 }
 
 impl Arguments {
@@ -110,6 +113,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     if let Some(Protocol::Tcp(arguments)) = &arguments.protocol {
         return tcp::run(arguments);
+    }
+    if let Some(Protocol::Mqtt(arguments)) = &arguments.protocol {
+        return mqtt::run(arguments);
     }
     if arguments.list {
         for workload in workload::ALL {

@@ -179,6 +179,11 @@ impl Sessions {
         session
     }
 
+    /// One more than the highest place that a session has or had.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.sessions.capacity()).expect("sessions outnumber memory")
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
         self.sessions
             .iter()

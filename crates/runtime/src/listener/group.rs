@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use socket2::SockRef;
 
 use super::address::ListenAddr;
-use super::bind::{BindError, FileIdentity, Occupancy, bind_tcp, bind_unix, listen, unlink};
+use super::bind::{
+    BindError, FileIdentity, Occupancy, bind_tcp, bind_unix, listen, refuse_handshakes, unlink,
+};
 use super::passed;
 use super::seat::Seat;
 use super::succession;
@@ -25,8 +27,8 @@ pub(super) struct Group {
     state: Mutex<State>,
     file: Option<FileIdentity>,
     retired: AtomicBool,
-    /// Whether a successor goes on with the file.
-    file_left: AtomicBool,
+    /// Whether a successor goes on with the sockets, and the file of a Unix socket.
+    left: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Group {
             }),
             file,
             retired: AtomicBool::new(false),
-            file_left: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         });
         succession::note_open(&group);
         Ok(group)
@@ -152,9 +154,9 @@ impl Group {
         !self.is_retired() && !matches!(self.requested, ListenAddr::Passed(_))
     }
 
-    /// Keeps the file of a Unix socket for the successor that has the socket.
-    pub(super) fn leave_file(&self) {
-        self.file_left.store(true, Ordering::Release);
+    /// From now on the sockets are a successor's: closing them here changes nothing for others.
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
     }
 
     pub(super) fn seats(&self) -> Arc<[Arc<Seat>]> {
@@ -180,9 +182,17 @@ impl Group {
 
     fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        if self.requested.tcp().is_some() && !self.left.load(Ordering::Acquire) {
+            for socket in self.state().sockets.iter().flatten() {
+                if let Err(error) = refuse_handshakes(&SockRef::from(socket)) {
+                    let address = &self.bound;
+                    tracing::debug!(%address, %error, "who connects right now may be reset");
+                }
+            }
+        }
         // Before the queue is emptied: who comes now is told at once that nobody is here.
         if let (Some(path), Some(identity)) = (self.bound.unix(), self.file)
-            && !self.file_left.load(Ordering::Acquire)
+            && !self.left.load(Ordering::Acquire)
         {
             unlink(path, identity);
         }

@@ -141,11 +141,10 @@ impl Heir {
         }
     }
 
-    /// The addresses are the heir's from now on: the files of Unix sockets stay when this
-    /// process closes them.
+    /// The sockets are the heir's from now on: closing them here changes nothing for others.
     pub fn leave_to(&self) {
         for group in &self.groups {
-            group.leave_file();
+            group.leave();
         }
     }
 }

@@ -18,6 +18,7 @@ use tidegate_gateway::upstream::UpstreamSpec;
 use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
+use tidegate_mqtt::server::Exchange;
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
@@ -27,20 +28,25 @@ use tidegate_service::{ArcAsyncMakeService, BoxedService};
 
 use super::AssembleError;
 use super::any_error::{AnyErrorFactory, ConnectionError};
+use super::broker_route::BrokerRoute;
 use crate::settings::{self, Server};
 
 /// A site's chain, erased: what the workers deploy.
 pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, Infallible>;
 
+/// Where the cores of a broker meet, by its server's name.
+pub(super) type Brokers<'a> = &'a dyn Fn(&str) -> Result<Arc<Exchange>, AssembleError>;
+
 pub(super) fn site(
     server: &Server,
     upstreams: Vec<UpstreamSpec>,
+    brokers: Brokers<'_>,
     tls: TlsMode,
     log: LogMode,
     meter: SiteMeter,
 ) -> Result<SiteChain, AssembleError> {
     let routes = SiteFactory::new(SiteSpec {
-        routes: routes(server, &upstreams)?,
+        routes: routes(server, &upstreams, brokers)?,
         upstreams,
         forwarded: forwarded(&server.forwarded),
         client: ClientSettings::default(),
@@ -126,16 +132,19 @@ fn forwarded(settings: &settings::Forwarded) -> ForwardedSpec {
     }
 }
 
-fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Route>, AssembleError> {
-    let specs = server
-        .routes
-        .iter()
-        .map(|route| RouteSpec {
+fn routes(
+    server: &Server,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<RouteTable<Route>, AssembleError> {
+    let specs = server.routes.iter().map(|route| {
+        Ok(RouteSpec {
             host: route.host.clone(),
             path: route.path.clone(),
-            target: target(route, upstreams),
+            target: target(route, upstreams, brokers)?,
         })
-        .collect();
+    });
+    let specs = specs.collect::<Result<_, AssembleError>>()?;
     RouteTable::build(specs).map_err(|conflicts| AssembleError::route(server, &conflicts))
 }
 
@@ -144,10 +153,14 @@ pub(super) fn route_name(route: &settings::Route) -> String {
     route.name.clone().unwrap_or_else(|| route.path.to_string())
 }
 
-fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
-    Route {
+fn target(
+    route: &settings::Route,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<Route, AssembleError> {
+    Ok(Route {
         name: route_name(route).into(),
-        action: action(&route.action, upstreams),
+        action: action(&route.action, upstreams, brokers)?,
         request_headers: edits(&route.request_headers),
         response_headers: edits(&route.response_headers),
         timeouts: RouteTimeouts {
@@ -157,7 +170,7 @@ fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
             tunnel_idle: route.timeouts.tunnel_idle,
         },
         body_bytes: route.limits.body_bytes,
-    }
+    })
 }
 
 /// The position of the upstream called `name`.
@@ -168,8 +181,12 @@ pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
         .expect("settings name only upstreams they define")
 }
 
-fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
-    match action {
+fn action(
+    action: &settings::Action,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<Action, AssembleError> {
+    Ok(match action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
             upstream: position(name, upstreams),
             rewrite: rewrite.clone(),
@@ -188,7 +205,11 @@ fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
             to: redirect.to.clone(),
             status: redirect.status,
         }),
-    }
+        settings::Action::Broker { name, handshake } => {
+            let route = BrokerRoute::new(brokers(name)?, handshake.clone());
+            Action::Handler(Arc::new(route))
+        }
+    })
 }
 
 /// Settings refuse the fields these refuse, so that nothing is lost here.

@@ -4,8 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
+use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
-use tidegate_mqtt::server::{Exchange, MqttServerFactory};
+use tidegate_mqtt::server::operator::Operator;
+use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
@@ -16,12 +19,19 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Server, Settings};
+use crate::settings::{Mqtt, Protocol, Server, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(RefCell<BTreeMap<String, Arc<Exchange>>>);
+pub(super) struct Exchanges(RefCell<BTreeMap<String, Meeting>>);
+
+/// Where the cores of one broker meet, and the way of its operator to them.
+#[derive(Debug)]
+struct Meeting {
+    exchange: Arc<Exchange>,
+    operator: Operator,
+}
 
 impl Exchanges {
     /// Where the cores of this server meet.
@@ -32,8 +42,8 @@ impl Exchanges {
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
-        if let Some(exchange) = exchanges.get(name) {
-            return Ok(Arc::clone(exchange));
+        if let Some(meeting) = exchanges.get(name) {
+            return Ok(Arc::clone(&meeting.exchange));
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -46,8 +56,25 @@ impl Exchanges {
             });
         }
         let exchange = Arc::new(Exchange::new(workers));
-        exchanges.insert(name.to_owned(), Arc::clone(&exchange));
+        let meeting = Meeting {
+            operator: Operator::new(Arc::clone(&exchange)),
+            exchange: Arc::clone(&exchange),
+        };
+        exchanges.insert(name.to_owned(), meeting);
         Ok(exchange)
+    }
+
+    /// The ways to the brokers among the servers of `settings`.
+    pub(super) fn operators(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        let is_broker = |name: &str| {
+            let server = settings.servers.get(name);
+            server.is_some_and(|it| matches!(it.protocol, Protocol::Mqtt(_)))
+        };
+        let exchanges = self.0.borrow();
+        let brokers = exchanges.iter().filter(|(name, _)| is_broker(name));
+        brokers
+            .map(|(name, meeting)| (name.clone(), meeting.operator.clone()))
+            .collect()
     }
 }
 
@@ -58,9 +85,15 @@ pub(super) fn site(
     tls: TlsMode,
 ) -> SiteChain {
     let proxied = server.proxy_protocol.clone();
+    let websocket = websocket_mode(mqtt);
+    let settings = granted(server, mqtt);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
-        .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
+        .replace(MqttServerFactory::new(settings, exchange))
+        // Makes the WebSocket handshake, if there is one.
+        .push(layer_fn(move |&(): &(), inner| {
+            WebSocketFactory::new(websocket.clone(), inner)
+        }))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
@@ -75,4 +108,36 @@ pub(super) fn site(
         .push_boxed_service::<Accepted>()
         .into_arc_async_factory()
         .into_inner()
+}
+
+/// What clients are granted, and how long sending them all away may take: what is left of
+/// the drain when the last has had his time to read.
+fn granted(server: &Server, mqtt: &Mqtt) -> MqttSettings {
+    let mut settings = mqtt.settings.clone();
+    let drain = server.drain;
+    let within = drain.saturating_sub(settings.close_timeout + settings.linger);
+    settings.broker.shutdown_within = within.max(drain / 2);
+    settings
+}
+
+/// The requests before the switch are held to what CONNECT is held to.
+fn websocket_mode(mqtt: &Mqtt) -> WebSocketMode {
+    let Some(websocket) = &mqtt.websocket else {
+        return WebSocketMode::Off;
+    };
+    let connect = mqtt.settings.connect_timeout;
+    WebSocketMode::On(Box::new(WebSocketSite {
+        path: websocket.path.clone(),
+        handshake: websocket.handshake.clone(),
+        http: ServerSettings {
+            timeouts: ServerTimeouts {
+                header: connect,
+                body: connect,
+                idle: connect,
+                write: connect,
+            },
+            http2: Http2::Off,
+            ..ServerSettings::default()
+        },
+    }))
 }

@@ -241,6 +241,7 @@ impl Serving {
             reloads: self.reloads,
             meters: self.deployer.meters().clone(),
             health: self.deployer.health().clone(),
+            brokers: self.deployer.brokers(),
         }
     }
 

@@ -202,7 +202,7 @@ impl Settings {
         actions
             .filter_map(|action| match action {
                 Action::Upstream { name, .. } => Some(name.clone()),
-                Action::Respond(_) | Action::Redirect(_) => None,
+                Action::Respond(_) | Action::Redirect(_) | Action::Broker { .. } => None,
             })
             .chain(match &server.protocol {
                 Protocol::Tcp(tcp) => tcp.upstreams().into_iter().cloned().collect(),

@@ -3,6 +3,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegate_http::websocket::Origins;
 use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
 const MINIMAL: &str = r#"
@@ -86,6 +87,8 @@ fn the_full_example_shows_every_key() {
     let hidden: Vec<_> = findings
         .offered_keys()
         .difference(&shown)
+        // Those of brokers are shown by an example of their own.
+        .filter(|key| !key.starts_with("servers.broker."))
         .cloned()
         .collect();
     // It stands beside its alternative, in a comment.
@@ -428,6 +431,60 @@ fn a_header_from_anybody_is_not_believed_by_oversight() {
         good(MINIMAL).servers["web"].proxy_protocol,
         ProxyProtocolMode::Off
     );
+}
+
+#[test]
+fn a_route_leads_into_a_broker_that_is_one() {
+    let with = |route: &str| {
+        format!(
+            "{MINIMAL}\n[[servers.web.routes]]\npath = \"/mqtt\"\n{route}\n\
+             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+             websocket = {{ path = \"/ws\", origins = [\"https://a.example\"] }}"
+        )
+    };
+    let settings = good(&with(
+        "broker = \"broker\"\nwebsocket = { origins = [\"*\"] }",
+    ));
+    let action = &settings.servers["web"].routes[1].action;
+    let Action::Broker { name, handshake } = action else {
+        panic!("{action:?}");
+    };
+    assert_eq!(
+        (name.as_str(), &handshake.origins),
+        ("broker", &Origins::All)
+    );
+    let Protocol::Mqtt(mqtt) = &settings.servers["broker"].protocol else {
+        panic!("it is a broker");
+    };
+    let websocket = mqtt.websocket.as_ref().unwrap();
+    assert_eq!(websocket.path, "/ws");
+    assert_eq!(
+        websocket.handshake.origins,
+        Origins::Named(vec!["https://a.example".to_owned()])
+    );
+    for (route, message) in [
+        ("broker = \"web\"", "the server \"web\" is no broker"),
+        (
+            "broker = \"brokre\"",
+            "the broker \"brokre\" is not defined",
+        ),
+        (
+            "redirect = { to = \"/\" }\nwebsocket = {}",
+            "`websocket` only goes together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nupstream = \"app\"",
+            "`upstream` does not go together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nwebsocket = { origins = [\"https://a.example/b\"] }",
+            "\"https://a.example/b\" is not an origin",
+        ),
+    ] {
+        let errors = errors(&with(route));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(message), "{errors:?}");
+    }
 }
 
 #[test]

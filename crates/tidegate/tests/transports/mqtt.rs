@@ -54,16 +54,7 @@ impl Client {
 
     /// What the server answers to CONNECT.
     pub(crate) fn try_connect(&mut self, id: &str) -> ReasonCode {
-        self.send(&Packet::Connect(Box::new(Connect {
-            version: ProtocolVersion::V5,
-            clean_start: true,
-            keep_alive_seconds: 60,
-            client_identifier: Text::copy_from(id).unwrap(),
-            will: None,
-            user_name: None,
-            password: None,
-            properties: ConnectProperties::default(),
-        })));
+        self.send(&connect(id));
         match self.receive() {
             Some(Packet::ConnectAck(ack)) => ack.reason,
             other => panic!("CONNACK is awaited, not {other:?}"),
@@ -129,6 +120,20 @@ impl Client {
             other => panic!("PUBLISH is awaited, not {other:?}"),
         }
     }
+}
+
+/// A CONNECT that begins a new session.
+pub(crate) fn connect(id: &str) -> Packet {
+    Packet::Connect(Box::new(Connect {
+        version: ProtocolVersion::V5,
+        clean_start: true,
+        keep_alive_seconds: 60,
+        client_identifier: Text::copy_from(id).unwrap(),
+        will: None,
+        user_name: None,
+        password: None,
+        properties: ConnectProperties::default(),
+    }))
 }
 
 /// A PUBLISH at QualityOfService 1.

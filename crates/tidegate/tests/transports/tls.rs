@@ -1,6 +1,6 @@
 //! Certificates, and the client's side of TLS.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -23,21 +23,31 @@ pub(crate) const PAIR: &str =
 
 /// A client's session over `stream`, its handshake done, that trusts `chain` alone.
 pub(crate) fn over<S: Read + Write>(stream: S, chain: &str) -> StreamOwned<ClientConnection, S> {
+    offering(stream, chain, &[]).unwrap()
+}
+
+/// The same by a client that offers to speak these protocols (RFC 7301).
+pub(crate) fn offering<S: Read + Write>(
+    stream: S,
+    chain: &str,
+    protocols: &[&[u8]],
+) -> io::Result<StreamOwned<ClientConnection, S>> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
     let name = "localhost".try_into().unwrap();
     let session = ClientConnection::new(Arc::new(config), name).unwrap();
     let mut stream = StreamOwned::new(session, stream);
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).unwrap();
+        stream.conn.complete_io(&mut stream.sock)?;
     }
-    stream
+    Ok(stream)
 }

@@ -118,7 +118,7 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -
 
 /// The samples of an OpenMetrics page, by name and labels. Panics over a page that is none:
 /// samples before their type, counters without `_total`, histograms that do not add up.
-fn samples(page: &str) -> BTreeMap<String, f64> {
+pub(crate) fn samples(page: &str) -> BTreeMap<String, f64> {
     let mut kinds = BTreeMap::new();
     let mut samples = BTreeMap::new();
     let mut family = String::new();
@@ -362,6 +362,36 @@ fn a_stop_is_announced_before_anything_closes() {
     assert_eq!(kept.get("/").status, 200);
     assert_eq!(rig.ask("GET", "/healthz", "").status, 200);
     assert_eq!(rig.process.ended().code(), Some(0));
+}
+
+#[test]
+fn everything_that_runs_in_the_background_is_a_service() {
+    let log = "[access_log]\nfile = \"access.log\"\n[runtime]\nworkers = 2\n";
+    let rig = Rig::with("", log);
+    let status = rig.ask("GET", "/status", "").json();
+    let services = status["services"].as_array().unwrap().iter();
+    let ready: Vec<&str> = services
+        .filter(|it| it["state"] == "ready")
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    for wanted in [
+        "admin",
+        "worker-0",
+        "worker-1",
+        "deployment",
+        "dns-0",
+        "access-log-1",
+        "config-watch",
+    ] {
+        assert!(ready.contains(&wanted), "{wanted} is not in {ready:?}");
+    }
+    // Another file has another writer, and the one before goes.
+    rig.process
+        .update(&rig.text("[access_log]\nfile = \"other.log\"\n[runtime]\nworkers = 2\n"));
+    eventually("the writer of the other file", || {
+        let told = rig.ask("GET", "/status", "").body;
+        (told.contains("access-log-2") && !told.contains("access-log-1")).then_some(())
+    });
 }
 
 #[test]

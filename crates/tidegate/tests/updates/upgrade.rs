@@ -150,7 +150,7 @@ impl Load {
             thread("client", move || {
                 let mut failures = Vec::new();
                 while !over.load(Ordering::Relaxed) {
-                    let outcome = if number % 2 == 0 {
+                    let outcome = if number.is_multiple_of(2) {
                         anew(web)
                     } else {
                         kept(web, &over, &done)
@@ -189,7 +189,7 @@ fn anew(web: SocketAddr) -> Result<(), String> {
     let reply = try_get(web, "/").map_err(|error| format!("anew: {error}"))?;
     (reply.status == 200)
         .then_some(())
-        .ok_or(format!("{reply:?}"))
+        .ok_or_else(|| format!("{reply:?}"))
 }
 
 fn kept(
