@@ -139,7 +139,7 @@ pub struct MqttServerFactory {
 #[non_exhaustive]
 pub enum MakeServerError {
     /// Its chain was not made.
-    #[error("the chain of an MQTT server: {0}")]
+    #[error("the chain of an MQTT server cannot be made")]
     Handler(#[source] HandlerError),
 }
 
