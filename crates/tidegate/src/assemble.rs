@@ -36,7 +36,7 @@ use tidegate_runtime::tls::{
 };
 
 pub(crate) use self::any_error::AnyErrorFactory;
-pub use self::any_error::ConnectionError;
+pub use self::any_error::{ConnectionError, MakeError};
 pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
 use crate::settings::{self, Protocol, Server, Settings};

@@ -10,7 +10,7 @@ use crate::{
 
 const LIMITS: OutboxLimits = OutboxLimits {
     messages: 10,
-    bytes: 1_000,
+    bytes: 1_500,
     policy: DropPolicy::Newest,
 };
 
