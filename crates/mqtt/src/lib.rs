@@ -10,3 +10,4 @@
 pub mod broker;
 pub mod codec;
 pub mod server;
+pub mod store;
