@@ -49,6 +49,7 @@ pub mod inspect;
 pub mod limits;
 mod link;
 mod message;
+mod neighbour;
 mod outbox;
 mod output;
 mod packet;
@@ -232,6 +233,7 @@ impl Broker {
             Input::CommitFailed(token) => self.commit_failed(token),
             Input::Store(state) => self.store = state,
             Input::Shard { from, message } => self.crossed(now, from, message),
+            Input::NeighbourRestarted(shard) => self.neighbour_restarted(shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),

@@ -2,6 +2,7 @@
 //! between it and its clients.
 
 mod admit;
+mod commits;
 mod core;
 mod epoch;
 mod exchange;
@@ -11,7 +12,6 @@ mod send_queue;
 mod settings;
 
 use std::cell::Ref;
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
 pub use self::settings::{Anonymous, ServerSettings};
-use crate::broker::Broker;
+use crate::broker::{Broker, Restored};
+use crate::store::StoreError;
 
 /// Serves MQTT 5.0 and 3.1.1 on accepted connections.
 ///
@@ -37,15 +38,42 @@ pub struct MqttServer {
 }
 
 impl MqttServer {
-    /// The calling worker's part of the broker whose cores meet in `exchange`.
+    /// The calling worker's part of the broker whose cores meet in `exchange`, which has no
+    /// store.
     ///
     /// # Panics
     ///
-    /// Outside a worker's runtime, on which it starts tasks that end with it.
+    /// When it has one. Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
+        assert!(exchange.store.is_none(), "what is stored has to be loaded");
+        Self::start(settings, exchange, None)
+    }
+
+    /// The calling worker's part of the broker whose cores meet in `exchange`, with what its
+    /// store has kept of it, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new), but for the store.
+    pub async fn load(
+        settings: ServerSettings,
+        exchange: Arc<Exchange>,
+    ) -> Result<Self, StoreError> {
+        let kept = match &exchange.store {
+            Some(store) => Some(store.load(exchange.here()).await?),
+            None => None,
+        };
+        Ok(Self::start(settings, exchange, kept))
+    }
+
+    fn start(settings: ServerSettings, exchange: Arc<Exchange>, kept: Option<Restored>) -> Self {
         let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
+            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive), kept),
             settings,
             _alive: alive,
         }
@@ -107,13 +135,13 @@ impl MqttServerFactory {
 
 impl AsyncMakeService for MqttServerFactory {
     type Service = MqttServer;
-    type Error = Infallible;
+    type Error = StoreError;
 
-    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, Infallible> {
+    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, StoreError> {
         let settings = self.settings.clone();
-        Ok(match old {
-            Some(old) => old.successor(settings),
-            None => MqttServer::new(settings, Arc::clone(&self.exchange)),
-        })
+        match old {
+            Some(old) => Ok(old.successor(settings)),
+            None => MqttServer::load(settings, Arc::clone(&self.exchange)).await,
+        }
     }
 }

@@ -88,6 +88,8 @@ struct Peer {
     told: CrossingNumber,
     /// `received` may be told once the store has this.
     after: Token,
+    /// What it wants is what the core in its place before it wanted.
+    is_new: bool,
 }
 
 /// The numbers between this core and the others.
@@ -135,6 +137,19 @@ impl Crossing {
         let peer = &mut self.peers[usize::from(shard.0)];
         peer.received = number.max(peer.received);
         peer.after = after.max(peer.after);
+    }
+
+    /// Another core is in the place of `shard`.
+    pub(super) fn restart(&mut self, shard: ShardId) {
+        self.peers[usize::from(shard.0)] = Peer {
+            is_new: true,
+            ..Peer::default()
+        };
+    }
+
+    /// Whether this is the first that is heard of a core that was restarted.
+    pub(super) fn is_first_of(&mut self, shard: ShardId) -> bool {
+        std::mem::take(&mut self.peers[usize::from(shard.0)].is_new)
     }
 
     /// What can be told as taken, now that the store has `committed`.

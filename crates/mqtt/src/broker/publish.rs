@@ -153,7 +153,8 @@ impl Broker {
             self.counters.publishes_denied += 1;
             return Ok(Err(ReasonCode::NotAuthorized));
         }
-        if self.store == StoreState::Full && qos != QualityOfService::AtMostOnce {
+        let is_to_be_kept = qos != QualityOfService::AtMostOnce || packet.retain;
+        if self.store == StoreState::Full && is_to_be_kept {
             self.counters.publishes_unstored += 1;
             return Ok(Err(ReasonCode::QuotaExceeded));
         }

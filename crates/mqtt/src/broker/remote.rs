@@ -16,6 +16,9 @@ use super::{
 
 impl Broker {
     pub(super) fn crossed(&mut self, now: Moment, from: ShardId, message: ShardMessage) {
+        if self.crossing.is_first_of(from) {
+            self.subscriptions.forget(from);
+        }
         match message.content {
             ShardContent::Taken(number) => {
                 self.crossing.taken(from, number);
