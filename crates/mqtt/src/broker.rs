@@ -172,6 +172,8 @@ pub struct Broker {
     interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
+    /// Sessions with messages that are not sent before the store has them.
+    unsent: Vec<SessionKey>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
     connect_rate: Bucket,
@@ -204,6 +206,7 @@ impl Broker {
             outputs: VecDeque::new(),
             interest_told: SmallVec::new(),
             holding: Vec::new(),
+            unsent: Vec::new(),
             unchecked: Vec::new(),
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,

@@ -21,6 +21,7 @@ use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, 
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_mqtt::store::StoreError;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -64,6 +65,23 @@ pub enum AssembleError {
         /// How many workers there are.
         workers: usize,
     },
+    /// What a broker keeps its state in cannot be opened.
+    #[error("servers.{server}.data_directory: {source}")]
+    BrokerStore {
+        /// The server's name.
+        server: String,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// A broker's state stays where it is for as long as the broker runs.
+    #[error(
+        "servers.{server}: durability and data_directory cannot change while the server runs; \
+         take it out, let its clients go, and put it in again, or restart"
+    )]
+    BrokerStoreChanged {
+        /// The server's name.
+        server: String,
+    },
     /// The access log cannot be written.
     #[error("access_log: {0}")]
     AccessLog(#[from] OpenError),
@@ -104,7 +122,7 @@ impl Assembler {
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
         if let Protocol::Mqtt(mqtt) = &server.protocol {
-            let exchange = self.exchanges.of(&server.name, settings)?;
+            let exchange = self.exchanges.of(&server.name, mqtt, settings)?;
             return Ok(Change::Deploy {
                 site: SiteName::from(server.name.as_str()),
                 chain: mqtt::site(mqtt, exchange, tls),

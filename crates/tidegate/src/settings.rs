@@ -20,6 +20,7 @@ mod route;
 mod scalars;
 mod section;
 mod server;
+mod store;
 mod suggest;
 mod syntax;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
 pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
+pub use store::Store;
 pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     counters::Counters,
+    durable::Token,
     grant::Joined,
     link::{Phase, Told},
     message::Message,
@@ -40,12 +41,13 @@ impl Broker {
             group,
             qos: Self::delivery_qos(message, joined),
             retain: Self::retain_flag(message, joined),
+            after: Token::default(),
         };
         self.enqueue(key, delivery);
     }
 
     /// Queues a delivery, and tells the connection, if there is one.
-    pub(super) fn enqueue(&mut self, key: SessionKey, delivery: Delivery) {
+    pub(super) fn enqueue(&mut self, key: SessionKey, mut delivery: Delivery) {
         let limits = self.outbox_limits();
         let session = &mut self.sessions[key];
         if delivery.qos == QualityOfService::AtMostOnce {
@@ -60,6 +62,13 @@ impl Broker {
             return;
         }
         let stored = session.is_stored();
+        delivery.after = Token::default();
+        if stored && delivery.qos == QualityOfService::ExactlyOnce {
+            delivery.after = self.journal.open();
+            if self.unsent.last() != Some(&key) {
+                self.unsent.push(key);
+            }
+        }
         if !session.outbox.has_room(limits) {
             for expired in session.outbox.take_expired(self.now) {
                 self.counters.messages_expired += 1;
@@ -90,6 +99,24 @@ impl Broker {
             let shared = delivery.group.map(|group| self.shared_name(group));
             self.journal.queued(session.number, delivery, shared);
         }
+    }
+
+    /// Wakes the connections whose next message the store has by now.
+    pub(super) fn send_committed(&mut self) {
+        let committed = self.journal.committed();
+        let mut unsent = std::mem::take(&mut self.unsent);
+        unsent.retain(|key| {
+            let first = self.sessions.get_mut(*key).and_then(|session| {
+                let first = session.outbox.first_waiting();
+                first.map(|first| first.after)
+            });
+            let waits = first.is_some_and(|after| after > committed);
+            if !waits && first.is_some() {
+                self.wake(*key);
+            }
+            waits
+        });
+        self.unsent = unsent;
     }
 
     /// Says once that a connection has something to be sent.

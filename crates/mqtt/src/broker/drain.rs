@@ -9,6 +9,7 @@ pub use self::publish_out::PublishOut;
 use super::{
     Broker, ConnectionId,
     connect::Slot,
+    durable::Token,
     link::{Phase, Told},
     outbox::{Delivery, Next, Position, RetainFlag, Stage},
     replay::REPLAY_QUEUE,
@@ -90,7 +91,8 @@ impl Broker {
             if link.phase == Phase::Accepted {
                 break;
             }
-            let Some(next) = session.outbox.next(link.inflight_max) else {
+            let committed = self.journal.committed();
+            let Some(next) = session.outbox.next(link.inflight_max, committed) else {
                 if self.refill(now, key) {
                     continue;
                 }
@@ -255,6 +257,7 @@ impl Broker {
                 group: None,
                 qos: Self::delivery_qos(message, &joined),
                 retain: RetainFlag::Set,
+                after: Token::default(),
             };
             self.enqueue(key, delivery);
         }

@@ -15,7 +15,7 @@ pub(super) use self::{
     delivery::{Delivery, RetainFlag},
     inflight::{Inflight, Stage},
 };
-use super::{limits::DropPolicy, subscriptions::GroupId, time::Moment};
+use super::{durable::Token, limits::DropPolicy, subscriptions::GroupId, time::Moment};
 use crate::codec::PacketIdentifier;
 
 /// The number of a queued message of QoS 1 or 2, in the order of queueing.
@@ -189,11 +189,12 @@ impl Outbox {
         expired
     }
 
-    /// Where the next packet comes from, if at most `quota` may be in flight.
+    /// Where the next packet comes from, if at most `quota` may be in flight and the store
+    /// has what it has `committed`.
     ///
     /// Messages go in the order they were queued, except that those of QoS 0
     /// pass the others while those may not be sent.
-    pub(super) fn next(&self, quota: u16) -> Option<Next> {
+    pub(super) fn next(&self, quota: u16, committed: Token) -> Option<Next> {
         let may_send = self.sent_here < usize::from(quota);
         if self.sent_here < self.inflight.len() {
             // Whatever was in flight is older than all that waits (4.4.0-1).
@@ -204,6 +205,7 @@ impl Outbox {
         }
         let waiting = self.waiting.front().filter(|_| may_send);
         let waiting = waiting.filter(|first| self.id_is_free(first.position));
+        let waiting = waiting.filter(|first| first.after <= committed);
         match (self.instant.front(), waiting) {
             (Some(instant), Some(first)) if first.position < instant.position => {
                 Some(Next::Waiting)

@@ -9,7 +9,7 @@ pub use self::kept::Restored;
 use super::{
     Broker,
     crossing::SharedName,
-    durable::{MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession},
+    durable::{MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, Token},
     grant::Identifiers,
     message::Message,
     outbox::{Delivery, Inflight, RetainFlag, Stage},
@@ -136,6 +136,7 @@ impl Broker {
                 true => RetainFlag::Set,
                 false => RetainFlag::Clear,
             },
+            after: Token::default(),
         }
     }
 }

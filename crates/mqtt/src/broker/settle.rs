@@ -20,6 +20,7 @@ impl Broker {
     pub(super) fn committed(&mut self, token: Token) {
         self.journal.commit(token);
         self.release_replies();
+        self.send_committed();
     }
 
     /// The store could not take `token` yet: what waits for it is refused.

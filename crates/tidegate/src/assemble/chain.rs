@@ -1,6 +1,5 @@
 //! The chain of one site, as prose: the last pushed is the first to see a connection.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,11 +24,11 @@ use tidegate_service::stack::FactoryStack;
 use tidegate_service::{ArcAsyncMakeService, BoxedService};
 
 use super::AssembleError;
-use super::any_error::{AnyErrorFactory, ConnectionError};
+use super::any_error::{AnyErrorFactory, ConnectionError, MakeError};
 use crate::settings::{self, Server};
 
 /// A site's chain, erased: what the workers deploy.
-pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, Infallible>;
+pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, MakeError>;
 
 pub(super) fn site(
     server: &Server,

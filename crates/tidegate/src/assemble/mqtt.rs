@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory};
+use tidegate_mqtt::store::Store;
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_runtime::worker::allowed_cores;
@@ -23,16 +24,26 @@ use crate::settings::{Mqtt, Settings};
 pub(super) struct Exchanges(RefCell<BTreeMap<String, Arc<Exchange>>>);
 
 impl Exchanges {
-    /// Where the cores of this server meet.
+    /// Where the cores of this server meet. A store is opened here, which waits for the disk.
     pub(super) fn of(
         &self,
         name: &str,
+        mqtt: &Mqtt,
         settings: &Settings,
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
         if let Some(exchange) = exchanges.get(name) {
-            return Ok(Arc::clone(exchange));
+            if keeps_as(exchange, mqtt) {
+                return Ok(Arc::clone(exchange));
+            }
+            // Without workers it is a server that was taken out, or never came into force.
+            if Arc::strong_count(exchange) > 1 {
+                return Err(AssembleError::BrokerStoreChanged {
+                    server: name.to_owned(),
+                });
+            }
+            exchanges.remove(name);
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -44,10 +55,35 @@ impl Exchanges {
                 workers,
             });
         }
-        let exchange = Arc::new(Exchange::new(workers));
+        let exchange = Arc::new(make(name, mqtt, workers)?);
         exchanges.insert(name.to_owned(), Arc::clone(&exchange));
         Ok(exchange)
     }
+}
+
+/// Whether the broker keeps its state as the settings say.
+fn keeps_as(exchange: &Exchange, mqtt: &Mqtt) -> bool {
+    match (exchange.store(), &mqtt.store) {
+        (None, None) => true,
+        (Some(store), Some(wanted)) => {
+            store.promise() == wanted.promise && store.directory() == wanted.directory
+        }
+        _ => false,
+    }
+}
+
+fn make(name: &str, mqtt: &Mqtt, workers: usize) -> Result<Exchange, AssembleError> {
+    let Some(wanted) = &mqtt.store else {
+        return Ok(Exchange::new(workers));
+    };
+    // As few as they are: checked before.
+    let cores = u8::try_from(workers).unwrap_or(SHARDS_MAX);
+    let store = Store::open(&wanted.directory, wanted.promise, cores);
+    let store = store.map_err(|source| AssembleError::BrokerStore {
+        server: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(Exchange::with_store(store))
 }
 
 pub(super) fn site(mqtt: &Mqtt, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {

@@ -227,7 +227,10 @@ mod tests {
     use std::num::NonZeroU16;
 
     use super::*;
-    use crate::{broker::outbox::Position, codec::TopicAlias};
+    use crate::{
+        broker::{durable::Token, outbox::Position},
+        codec::TopicAlias,
+    };
 
     #[test]
     fn a_shared_head_is_what_each_would_have_written_itself() {
@@ -241,6 +244,7 @@ mod tests {
                     group: None,
                     qos,
                     retain: RetainFlag::Clear,
+                    after: Token::default(),
                 };
                 let mut publish = PublishOut::first(&delivery);
                 publish.expiry_secs = Some(position as u32);
@@ -294,6 +298,7 @@ mod tests {
                     group: None,
                     qos: QualityOfService::ExactlyOnce,
                     retain: RetainFlag::Set,
+                    after: Token::default(),
                 };
                 let mut publish = PublishOut::first(&delivery);
                 publish.expiry_secs = Some(5);

@@ -51,6 +51,11 @@ impl Journal {
         }
     }
 
+    /// The batch that what is written now goes into.
+    pub(in crate::broker) fn open(&self) -> Token {
+        self.open
+    }
+
     pub(in crate::broker) fn committed(&self) -> Token {
         self.committed
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::*;
+use crate::broker::durable::Token;
 use crate::{
     broker::{grant::Identifiers, message::Message},
     codec::QualityOfService,
@@ -22,6 +23,7 @@ fn delivery(topic: &str, qos: QualityOfService) -> Delivery {
         group: None,
         qos,
         retain: RetainFlag::Clear,
+        after: Token(0),
     }
 }
 
@@ -40,7 +42,7 @@ fn push(outbox: &mut Outbox, topic: &str, qos: QualityOfService) -> Queued {
 /// Sends what may be sent with `quota`: topics, `!` before one sent again.
 fn send(outbox: &mut Outbox, quota: u16) -> Vec<String> {
     let mut sent = Vec::new();
-    while let Some(next) = outbox.next(quota) {
+    while let Some(next) = outbox.next(quota, Token(0)) {
         let topic = |entry: &Inflight| match &entry.stage {
             Stage::Sent(delivery) => delivery.message.topic().to_string(),
             Stage::Released => format!("pubrel {}", entry.packet_id().get()),
