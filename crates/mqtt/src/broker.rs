@@ -86,7 +86,8 @@ use self::{
     connect::Slot,
     counters::Counters,
     crossing::Crossing,
-    durable::{Durability, Journal},
+    deliver::Unsent,
+    durable::{Durability, JointNumber, Journal},
     expire::TimerKey,
     limits::Limits,
     rate::Bucket,
@@ -169,11 +170,13 @@ pub struct Broker {
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
     /// The last word on what subscribers here want, to each other core.
+    /// The joint change that is being made.
+    joint: Option<JointNumber>,
     interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
-    /// Sessions with messages that are not sent before the store has them.
-    unsent: Vec<SessionKey>,
+    /// Messages that are not sent before the store has them, in the order of its batches.
+    unsent: VecDeque<Unsent>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
     connect_rate: Bucket,
@@ -198,15 +201,16 @@ impl Broker {
             subscriptions: Subscriptions::new(settings.shards.saturating_sub(1)),
             retained: RetainedStore::new(limits.retained),
             stamps: StampClock::default(),
-            journal: Journal::new(settings.durability),
+            journal: Journal::new(settings.durability, now),
             crossing: Crossing::new(settings.shard, settings.shards),
             store: StoreState::Open,
             timers: Timers::default(),
             upkeep_armed: None,
             outputs: VecDeque::new(),
+            joint: None,
             interest_told: SmallVec::new(),
             holding: Vec::new(),
-            unsent: Vec::new(),
+            unsent: VecDeque::new(),
             unchecked: Vec::new(),
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,

@@ -6,6 +6,7 @@ mod commits;
 mod core;
 mod epoch;
 mod exchange;
+mod gathering;
 mod link;
 mod neighbours;
 mod send_queue;
@@ -64,7 +65,7 @@ impl MqttServer {
         exchange: Arc<Exchange>,
     ) -> Result<Self, StoreError> {
         let kept = match &exchange.store {
-            Some(store) => Some(store.load(exchange.here()).await?),
+            Some(store) => Some(store.load(exchange.here(), exchange.epoch.now()).await?),
             None => None,
         };
         Ok(Self::start(settings, exchange, kept))

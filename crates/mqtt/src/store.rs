@@ -14,6 +14,7 @@ mod error;
 mod fields;
 mod group;
 mod handle;
+mod joints;
 mod key;
 mod layout;
 mod tail;

@@ -7,7 +7,10 @@
 //! them knowing of the client.
 
 use super::{
-    durable::Token, message::MessageParts, retained::Stamp, shard::ShardId,
+    durable::{JointNumber, Token},
+    message::MessageParts,
+    retained::Stamp,
+    shard::ShardId,
     subscriptions::InterestChange,
 };
 
@@ -46,6 +49,8 @@ pub struct ForwardedPublish {
     pub audience: Audience,
     /// The order among changes of the retained message, if it is one.
     pub retain: Option<Stamp>,
+    /// What is stored of it there is stored together with its sender's part.
+    pub joint: Option<JointNumber>,
 }
 
 /// Which subscribers of the other core a message is for.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     counters::Counters,
-    durable::Token,
+    durable::{SessionNumber, Token},
     grant::Joined,
     link::{Phase, Told},
     message::Message,
@@ -16,6 +16,15 @@ use super::{
     subscriptions::GroupId,
 };
 use crate::codec::QualityOfService;
+
+/// A message of QoS 2 that is not sent before the store has it.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    session: SessionKey,
+    number: SessionNumber,
+    position: Position,
+    after: Token,
+}
 
 impl Broker {
     pub(super) fn outbox_limits(&self) -> OutboxLimits {
@@ -41,13 +50,12 @@ impl Broker {
             group,
             qos: Self::delivery_qos(message, joined),
             retain: Self::retain_flag(message, joined),
-            after: Token::default(),
         };
         self.enqueue(key, delivery);
     }
 
     /// Queues a delivery, and tells the connection, if there is one.
-    pub(super) fn enqueue(&mut self, key: SessionKey, mut delivery: Delivery) {
+    pub(super) fn enqueue(&mut self, key: SessionKey, delivery: Delivery) {
         let limits = self.outbox_limits();
         let session = &mut self.sessions[key];
         if delivery.qos == QualityOfService::AtMostOnce {
@@ -62,13 +70,6 @@ impl Broker {
             return;
         }
         let stored = session.is_stored();
-        delivery.after = Token::default();
-        if stored && delivery.qos == QualityOfService::ExactlyOnce {
-            delivery.after = self.journal.open();
-            if self.unsent.last() != Some(&key) {
-                self.unsent.push(key);
-            }
-        }
         if !session.outbox.has_room(limits) {
             for expired in session.outbox.take_expired(self.now) {
                 self.counters.messages_expired += 1;
@@ -87,8 +88,10 @@ impl Broker {
                 self.journal.unqueued(session.number, dropped);
             }
         }
-        if stored && taken {
-            self.store_last_queued(key);
+        match stored {
+            true if taken => self.store_last_queued(key),
+            true => {}
+            false => session.outbox.kept(Position(position.0 + 1)),
         }
         self.wake(key);
     }
@@ -98,25 +101,28 @@ impl Broker {
         if let Some(delivery) = session.outbox.waiting().back() {
             let shared = delivery.group.map(|group| self.shared_name(group));
             self.journal.queued(session.number, delivery, shared);
+            if delivery.qos == QualityOfService::ExactlyOnce {
+                self.unsent.push_back(Unsent {
+                    session: key,
+                    number: session.number,
+                    position: delivery.position,
+                    after: self.journal.open(),
+                });
+            }
         }
     }
 
-    /// Wakes the connections whose next message the store has by now.
+    /// Lets messages go that the store has by now.
     pub(super) fn send_committed(&mut self) {
         let committed = self.journal.committed();
-        let mut unsent = std::mem::take(&mut self.unsent);
-        unsent.retain(|key| {
-            let first = self.sessions.get_mut(*key).and_then(|session| {
-                let first = session.outbox.first_waiting();
-                first.map(|first| first.after)
-            });
-            let waits = first.is_some_and(|after| after > committed);
-            if !waits && first.is_some() {
-                self.wake(*key);
-            }
-            waits
-        });
-        self.unsent = unsent;
+        while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.after <= committed) {
+            let session = self.sessions.get_mut(unsent.session);
+            let Some(session) = session.filter(|session| session.number == unsent.number) else {
+                continue;
+            };
+            session.outbox.kept(Position(unsent.position.0 + 1));
+            self.wake(unsent.session);
+        }
     }
 
     /// Says once that a connection has something to be sent.

@@ -9,7 +9,6 @@ pub use self::publish_out::PublishOut;
 use super::{
     Broker, ConnectionId,
     connect::Slot,
-    durable::Token,
     link::{Phase, Told},
     outbox::{Delivery, Next, Position, RetainFlag, Stage},
     replay::REPLAY_QUEUE,
@@ -91,8 +90,7 @@ impl Broker {
             if link.phase == Phase::Accepted {
                 break;
             }
-            let committed = self.journal.committed();
-            let Some(next) = session.outbox.next(link.inflight_max, committed) else {
+            let Some(next) = session.outbox.next(link.inflight_max) else {
                 if self.refill(now, key) {
                     continue;
                 }
@@ -257,7 +255,6 @@ impl Broker {
                 group: None,
                 qos: Self::delivery_qos(message, &joined),
                 retain: RetainFlag::Set,
-                after: Token::default(),
             };
             self.enqueue(key, delivery);
         }

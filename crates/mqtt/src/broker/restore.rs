@@ -9,7 +9,7 @@ pub use self::kept::Restored;
 use super::{
     Broker,
     crossing::SharedName,
-    durable::{MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, Token},
+    durable::{MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession},
     grant::Identifiers,
     message::Message,
     outbox::{Delivery, Inflight, RetainFlag, Stage},
@@ -110,6 +110,8 @@ impl Broker {
             session_state.sent_stored = sent;
             session_state.outbox.continue_at(sent);
             session_state.outbox.skip(RESTART_GAP);
+            let restored = session_state.outbox.next_position();
+            session_state.outbox.kept(restored);
         }
         for (number, message) in messages {
             if Rc::strong_count(&message) == 1 {
@@ -136,7 +138,6 @@ impl Broker {
                 true => RetainFlag::Set,
                 false => RetainFlag::Clear,
             },
-            after: Token::default(),
         }
     }
 }

@@ -53,8 +53,8 @@ impl Commits {
     }
 
     /// Takes a commit in its turn.
-    pub(super) fn put(&mut self, commit: &Commit) {
-        let batch = Batch::of(self.here, &commit.records);
+    pub(super) fn put(&mut self, commit: Commit) {
+        let batch = Batch::of(self.here, &commit.records).with_joints(commit.joints);
         self.waiting_bytes += batch.bytes();
         self.waiting.push_back((commit.token, batch));
     }

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::commits::Commits;
-use super::exchange::{Crossing, Exchange, Moved};
+use super::exchange::{Crossing, Exchange, Incarnation, Moved};
+use super::gathering::Gathering;
 use super::link::Link;
 use super::neighbours::{Backlog, Meeting, Neighbours};
 use super::settings::ServerSettings;
@@ -68,6 +69,8 @@ pub(super) struct Core {
     seats: RefCell<Slab<Seat>>,
     neighbours: RefCell<Neighbours>,
     commits: RefCell<Commits>,
+    /// Until all cores are there that have kept sessions.
+    gathering: RefCell<Option<Gathering>>,
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
@@ -93,6 +96,10 @@ impl Core {
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here, incarnation)),
             commits: RefCell::new(commits),
+            gathering: RefCell::new(match exchange.store {
+                Some(_) => Gathering::of(here, exchange.cores()),
+                None => None,
+            }),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -255,7 +262,7 @@ impl Core {
                 Some(Output::Shard { to, message }) => {
                     self.neighbours.borrow_mut().put(to, message);
                 }
-                Some(Output::Commit(commit)) => self.commits.borrow_mut().put(&commit),
+                Some(Output::Commit(commit)) => self.commits.borrow_mut().put(commit),
                 // That shows in its connections.
                 Some(Output::Stopped) => {}
                 None => return,
@@ -322,17 +329,52 @@ impl Core {
                 incarnation,
                 messages,
             } => {
-                let meeting = self.neighbours.borrow_mut().meet(from, incarnation);
-                match meeting {
-                    Meeting::Known => {}
-                    Meeting::Restarted => self.handle(Input::NeighbourRestarted(from)),
-                    Meeting::Gone => return,
-                }
-                for message in messages {
-                    self.handle(Input::Shard { from, message });
+                if self.meet(from, incarnation) != Meeting::Gone {
+                    for message in messages {
+                        self.handle(Input::Shard { from, message });
+                    }
                 }
             }
-            Crossing::Connection(moved) => self.welcome(*moved),
+            Crossing::Connection(moved) => self.arrived(*moved),
+            Crossing::Greeting { from, incarnation } => {
+                if self.meet(from, incarnation) != Meeting::Gone {
+                    self.greeted_by(from);
+                }
+            }
+        }
+    }
+
+    fn arrived(self: &Rc<Self>, moved: Moved) {
+        if let Some(gathering) = &mut *self.gathering.borrow_mut() {
+            gathering.keep(moved);
+            return;
+        }
+        self.welcome(moved);
+    }
+
+    fn meet(&self, from: ShardId, incarnation: Incarnation) -> Meeting {
+        let meeting = self.neighbours.borrow_mut().meet(from, incarnation);
+        if meeting == Meeting::Restarted {
+            self.handle(Input::NeighbourRestarted(from));
+        }
+        meeting
+    }
+
+    fn greeted_by(self: &Rc<Self>, from: ShardId) {
+        let gathering = {
+            let mut gathering = self.gathering.borrow_mut();
+            gathering.take_if(|gathering| gathering.greeted_by(from))
+        };
+        for moved in gathering.into_iter().flat_map(Gathering::end) {
+            self.welcome(moved);
+        }
+    }
+
+    /// Ready once clients may be served.
+    pub(super) fn poll_gathered(&self, cx: &Context<'_>) -> Poll<()> {
+        match &mut *self.gathering.borrow_mut() {
+            Some(gathering) => gathering.poll(cx),
+            None => Poll::Ready(()),
         }
     }
 

@@ -60,6 +60,11 @@ pub(super) enum Crossing {
     },
     /// A client that is at home here.
     Connection(Box<Moved>),
+    /// All that the core there wants has been said.
+    Greeting {
+        from: ShardId,
+        incarnation: Incarnation,
+    },
 }
 
 /// A connection between two workers, its CONNECT read.

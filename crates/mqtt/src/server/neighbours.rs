@@ -36,6 +36,16 @@ struct Neighbour {
     /// The one that was heard of last, or sent to.
     incarnation: Option<Incarnation>,
     backlog: Vec<ShardMessage>,
+    greeting: Greeting,
+}
+
+/// Whether the core there has to be told that it knows what is wanted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Greeting {
+    #[default]
+    Needless,
+    Due,
+    Said,
 }
 
 /// Who a message comes from.
@@ -63,8 +73,15 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     pub(super) fn new(exchange: Arc<Exchange>, here: ShardId, incarnation: Incarnation) -> Self {
+        let greeting = |shard| match exchange.store {
+            Some(_) if shard != here => Greeting::Due,
+            _ => Greeting::Needless,
+        };
         let neighbours = (0..exchange.cores())
-            .map(|_| Neighbour::default())
+            .map(|shard| Neighbour {
+                greeting: greeting(ShardId(shard)),
+                ..Neighbour::default()
+            })
             .collect();
         Self {
             exchange,
@@ -105,7 +122,8 @@ impl Neighbours {
     pub(super) fn flush(&mut self) -> Backlog {
         let mut left = Backlog::None;
         for (shard, neighbour) in (0..).map(ShardId).zip(&mut self.neighbours) {
-            if neighbour.backlog.is_empty() {
+            let has_greeted = neighbour.greeting != Greeting::Due;
+            if neighbour.backlog.is_empty() && has_greeted {
                 continue;
             }
             if neighbour.look_up(&self.exchange, shard) == Meeting::Restarted {
@@ -126,6 +144,12 @@ impl Neighbours {
                     neighbour.backlog = messages;
                 }
                 left = Backlog::Some;
+            } else if !has_greeted {
+                let (from, incarnation) = (self.here, self.incarnation);
+                match sender.send(Crossing::Greeting { from, incarnation }) {
+                    Ok(()) => neighbour.greeting = Greeting::Said,
+                    Err(_) => left = Backlog::Some,
+                }
             }
         }
         left
@@ -173,6 +197,9 @@ impl Neighbour {
         self.incarnation = Some(incarnation);
         self.backlog.clear();
         self.sender = None;
+        if self.greeting == Greeting::Said {
+            self.greeting = Greeting::Due;
+        }
         Meeting::Restarted
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::encode;
 use super::key::{Keys, Table};
-use crate::broker::durable::{Record, SessionNumber};
+use crate::broker::durable::{Joint, Record, SessionNumber};
 use crate::broker::shard::ShardId;
 
 /// What a change does to its key.
@@ -31,6 +31,7 @@ pub(super) struct Change {
 pub struct Batch {
     bytes: Vec<u8>,
     changes: Vec<Change>,
+    joints: Vec<Joint>,
     shard: u8,
 }
 
@@ -41,10 +42,26 @@ impl Batch {
             // Most are deliveries and their messages.
             bytes: Vec::with_capacity(records.len() * 64),
             changes: Vec::with_capacity(records.len()),
+            joints: Vec::new(),
             shard: shard.0,
         };
         records.iter().for_each(|record| batch.add(record));
         batch
+    }
+
+    /// The same with parts in joint changes.
+    #[must_use]
+    pub fn with_joints(self, joints: Vec<Joint>) -> Self {
+        Self { joints, ..self }
+    }
+
+    /// Its parts in joint changes.
+    pub(super) fn joints(&self) -> &[Joint] {
+        &self.joints
+    }
+
+    pub(super) fn joints_mut(&mut self) -> &mut Vec<Joint> {
+        &mut self.joints
     }
 
     /// Bytes of all keys and values.

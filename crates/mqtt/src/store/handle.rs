@@ -9,11 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::counts::{Counters, StoreCounts};
 use super::directory::Directory;
 use super::engine::{Engine, Found, restore};
-use super::writer::{Progress, Request, Write, Writer};
+use super::joints::Restarts;
+use super::writer::{Load, Progress, Request, Write, Writer};
 use super::{Batch, Promise, StoreError};
 use crate::broker::Restored;
 use crate::broker::durable::Token;
 use crate::broker::shard::ShardId;
+use crate::broker::time::Moment;
 
 /// Commits that may wait for the thread; more wait with their cores.
 pub const QUEUE_CAPACITY: usize = 1_024;
@@ -79,7 +81,9 @@ impl Store {
             requests,
             engine: Some(engine),
             kept: Vec::new(),
-            then: None,
+            ready: Vec::new(),
+            loads: Vec::new(),
+            restarts: Restarts::default(),
         };
         // Not a worker: it waits for the disk.
         let thread = thread::Builder::new()
@@ -141,17 +145,18 @@ impl Store {
         Ok(())
     }
 
-    /// What a core is to start with: its own sessions with all that is theirs, and the
+    /// What a core is to start with that is made `now` or later: its own sessions with all that is theirs, and the
     /// retained messages of all cores, everything that was handed over before included.
     /// Records that are damaged are set aside, counted and logged.
     ///
     /// # Errors
     ///
     /// When the thread has ended, or cannot open the database.
-    pub async fn load(&self, shard: ShardId) -> Result<Restored, StoreError> {
+    pub async fn load(&self, shard: ShardId, now: Moment) -> Result<Restored, StoreError> {
         let requests = self.requests.as_ref().ok_or(StoreError::Stopped)?;
         let (reply, loaded) = oneshot::channel();
-        let load = Request::Load { shard, reply };
+        let at = now;
+        let load = Request::Load(Load { shard, at, reply });
         requests.send(load).await.map_err(|_| StoreError::Stopped)?;
         let pairs = loaded.await.map_err(|_| StoreError::Stopped)?;
         let (mut state, mut damaged) = (Restored::default(), Vec::new());

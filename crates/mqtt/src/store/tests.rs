@@ -15,6 +15,7 @@ use crate::broker::durable::{
     MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, StoredSubscription, Token,
 };
 use crate::broker::shard::ShardId;
+use crate::broker::time::Moment;
 use crate::broker::{Message, MessageParts, Position, Restored};
 use crate::codec::{MessageProperties, QualityOfService, TopicName};
 
@@ -62,7 +63,7 @@ impl Desk {
     }
 
     fn load(&self) -> Restored {
-        run(self.store.load(self.shard)).unwrap()
+        run(self.store.load(self.shard, Moment::from_millis(0))).unwrap()
     }
 }
 

@@ -13,10 +13,12 @@ use super::counts::Counters;
 use super::directory::Directory;
 use super::engine::{Engine, Found, Pair};
 use super::group::Attempt;
+use super::joints::{Restarts, take_ready};
 use super::{Batch, Promise, StoreError};
 use crate::broker::StoreState;
 use crate::broker::durable::Token;
 use crate::broker::shard::ShardId;
+use crate::broker::time::Moment;
 
 /// Bytes that are written together at most, but for the last batch.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -45,13 +47,17 @@ pub struct Progress {
 #[derive(Debug)]
 pub(super) enum Request {
     Write(Write),
-    /// What a core is to start with.
-    Load {
-        shard: ShardId,
-        reply: oneshot::Sender<Vec<Pair>>,
-    },
+    Load(Load),
     /// Pairs that are no records.
     SetAside(Vec<Pair>),
+}
+
+/// What a core is to start with, which starts at that moment.
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) shard: ShardId,
+    pub(super) at: Moment,
+    pub(super) reply: oneshot::Sender<Vec<Pair>>,
 }
 
 /// A commit.
@@ -62,10 +68,11 @@ pub(super) struct Write {
     pub(super) progress: Arc<watch::Sender<Progress>>,
 }
 
-/// Whether there is more to do.
-enum Next {
-    Goes,
-    Ends,
+/// How an outage went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    Over,
+    Stays,
 }
 
 pub(super) struct Writer {
@@ -76,65 +83,80 @@ pub(super) struct Writer {
     pub(super) requests: mpsc::Receiver<Request>,
     /// None while it is to be opened anew: fjall takes nothing after a failure.
     pub(super) engine: Option<Engine>,
-    /// What is being written, or will be once that is possible.
+    /// What waits, for the disk or for the part of another core.
     pub(super) kept: Vec<Write>,
-    /// What comes after it.
-    pub(super) then: Option<Request>,
+    /// What is being written, or will be once that is possible.
+    pub(super) ready: Vec<Write>,
+    pub(super) loads: Vec<Load>,
+    pub(super) restarts: Restarts,
 }
 
 impl Writer {
     /// Works until nobody is left to send anything.
     pub(super) fn run(mut self) {
-        while let Next::Goes = self.turn() {}
-    }
-
-    fn turn(&mut self) -> Next {
-        match self.then.take().or_else(|| self.requests.blocking_recv()) {
-            None => return Next::Ends,
-            Some(Request::Write(write)) => self.kept.push(write),
-            Some(other) => {
-                self.answer(other);
-                return Next::Goes;
+        while let Some(request) = self.requests.blocking_recv() {
+            self.take(request);
+            self.gather(GROUP_BYTES_MAX);
+            self.ready = take_ready(&mut self.kept);
+            if let Err(error) = self.write(Attempt::First)
+                && self.outage(&error) == Outage::Stays
+            {
+                return;
             }
-        }
-        self.gather(GROUP_BYTES_MAX);
-        match self.write(Attempt::First) {
-            Ok(()) => Next::Goes,
-            Err(error) => self.outage(&error),
+            self.answer_loads();
         }
     }
 
-    /// Takes what waits, up to the first that is no write.
+    /// Takes what waits.
     fn gather(&mut self, bytes_max: usize) {
-        let mut bytes: usize = self.kept.iter().map(|write| write.batch.bytes()).sum();
-        while bytes < bytes_max && self.then.is_none() {
+        let kept = self.ready.iter().chain(&self.kept);
+        let mut bytes: usize = kept.map(|write| write.batch.bytes()).sum();
+        while bytes < bytes_max {
             match self.requests.try_recv() {
-                Ok(Request::Write(write)) => {
-                    bytes += write.batch.bytes();
-                    self.kept.push(write);
-                }
-                Ok(other) => self.then = Some(other),
+                Ok(request) => bytes += self.take(request),
                 Err(_) => return,
             }
         }
     }
 
+    /// Takes one request; returns how many bytes there are more.
+    fn take(&mut self, request: Request) -> usize {
+        match request {
+            Request::Write(mut write) => {
+                self.restarts.forgive(&mut write.batch);
+                let bytes = write.batch.bytes();
+                self.kept.push(write);
+                return bytes;
+            }
+            Request::Load(load) => {
+                self.restarts.note(load.shard, load.at, &mut self.kept);
+                self.loads.push(load);
+            }
+            Request::SetAside(pairs) => self.set_aside(&pairs),
+        }
+        0
+    }
+
+    /// Writes what is ready.
     fn write(&mut self, attempt: Attempt) -> Result<(), StoreError> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
         let engine = match &self.engine {
             Some(engine) => engine,
             None => self.engine.insert(self.reopened()?),
         };
-        let batches = self.kept.iter().map(|write| &write.batch);
+        let batches = self.ready.iter().map(|write| &write.batch);
         if let Err(error) = engine.write(batches, attempt) {
             self.engine = None;
             return Err(error.into());
         }
-        self.counters.wrote(self.kept.len());
-        self.report(|progress, token| {
+        self.counters.wrote(self.ready.len());
+        report(&self.ready, |progress, token| {
             progress.committed = progress.committed.max(token);
             progress.state = StoreState::Open;
         });
-        self.kept.clear();
+        self.ready.clear();
         Ok(())
     }
 
@@ -145,84 +167,99 @@ impl Writer {
         engine
     }
 
-    /// Tells each core of the last of its commits that are kept.
-    fn report(&self, change: impl Fn(&mut Progress, Token)) {
-        let mut told: Vec<&Arc<watch::Sender<Progress>>> = Vec::new();
-        for write in self.kept.iter().rev() {
-            if told.iter().any(|one| Arc::ptr_eq(one, &write.progress)) {
-                continue;
-            }
-            told.push(&write.progress);
-            let change = |progress: &mut Progress| change(progress, write.token);
-            write.progress.send_modify(change);
+    fn refuse(&self) {
+        for writes in [&self.ready, &self.kept] {
+            report(writes, |progress, token| {
+                progress.failed = progress.failed.max(token);
+                progress.state = StoreState::Full;
+            });
         }
     }
 
-    fn refuse(&self) {
-        self.report(|progress, token| {
-            progress.failed = progress.failed.max(token);
-            progress.state = StoreState::Full;
-        });
-    }
-
     /// Tries again until it works, or there is nobody left to do it for.
-    fn outage(&mut self, error: &StoreError) -> Next {
+    fn outage(&mut self, error: &StoreError) -> Outage {
         self.counters.failed();
-        tracing::error!(error = error as &dyn std::error::Error, directory = %self.directory.root().display(),
+        let directory = self.directory.root().to_owned();
+        tracing::error!(error = error as &dyn std::error::Error, directory = %directory.display(),
             "the store cannot be written: what would have to be stored is refused");
         self.refuse();
         for look in 1_u32.. {
             std::thread::sleep(LOOK_AFTER);
-            let kept = self.kept.len();
+            let waited = self.kept.len();
             self.gather(KEPT_BYTES_MAX);
-            if self.kept.len() > kept {
+            if self.kept.len() > waited {
                 self.refuse();
             }
             let ends = self.requests.is_closed() && self.requests.is_empty();
             if !ends && look % LOOKS_PER_TRIAL != 0 {
                 continue;
             }
+            let ready = take_ready(&mut self.kept);
+            self.ready.extend(ready);
             if self.write(Attempt::Again).is_ok() {
-                tracing::info!(directory = %self.directory.root().display(), "the store can be written again");
-                return Next::Goes;
+                tracing::info!(directory = %directory.display(), "the store can be written again");
+                // Those that wait for another core's part were refused as well.
+                report(&self.kept, |progress, _| progress.state = StoreState::Open);
+                return Outage::Over;
             }
             self.counters.failed();
             if ends {
                 break;
             }
         }
-        Next::Ends
+        Outage::Stays
     }
 
-    fn answer(&mut self, request: Request) {
+    /// Answers for the cores of which nothing waits any longer.
+    fn answer_loads(&mut self) {
+        for load in std::mem::take(&mut self.loads) {
+            let (shard, cores) = (load.shard, self.cores);
+            if self.kept.iter().any(|write| write.batch.shard() == shard) {
+                self.loads.push(load);
+                continue;
+            }
+            if let Some(engine) = self.open_engine() {
+                // Nobody waits for it if its worker has ended.
+                let _ = load.reply.send(engine.pairs(shard, cores));
+            }
+        }
+    }
+
+    fn set_aside(&mut self, pairs: &[Pair]) {
+        let Some(engine) = self.open_engine() else {
+            return;
+        };
+        if let Err(error) = engine.set_aside(pairs) {
+            tracing::warn!(%error, "damaged records cannot be set aside");
+            self.engine = None;
+        }
+    }
+
+    fn open_engine(&mut self) -> Option<&Engine> {
         if self.engine.is_none() {
             match self.reopened() {
                 Ok(engine) => self.engine = Some(engine),
-                // Whoever asked sees that there is no answer.
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "the store cannot be read"
                     );
-                    return;
                 }
             }
         }
-        let Some(engine) = &self.engine else {
-            return;
-        };
-        match request {
-            Request::Load { shard, reply } => {
-                // Nobody waits for it if its worker has ended.
-                let _ = reply.send(engine.pairs(shard, self.cores));
-            }
-            Request::SetAside(pairs) => {
-                if let Err(error) = engine.set_aside(&pairs) {
-                    tracing::warn!(%error, "damaged records cannot be set aside");
-                    self.engine = None;
-                }
-            }
-            Request::Write(_) => {}
+        self.engine.as_ref()
+    }
+}
+
+/// Tells each core of the last of its commits among `writes`.
+fn report(writes: &[Write], change: impl Fn(&mut Progress, Token)) {
+    let mut told: Vec<&Arc<watch::Sender<Progress>>> = Vec::new();
+    for write in writes.iter().rev() {
+        if told.iter().any(|one| Arc::ptr_eq(one, &write.progress)) {
+            continue;
         }
+        told.push(&write.progress);
+        let change = |progress: &mut Progress| change(progress, write.token);
+        write.progress.send_modify(change);
     }
 }

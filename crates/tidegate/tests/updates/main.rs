@@ -3,6 +3,7 @@
 
 mod admin;
 mod broker;
+mod broker_durable;
 mod certificates;
 mod client;
 mod demo;
@@ -10,6 +11,7 @@ mod draining;
 mod harness;
 mod listeners;
 mod log;
+mod mqtt_sessions;
 mod origin;
 mod rejected;
 mod state;

@@ -227,10 +227,7 @@ mod tests {
     use std::num::NonZeroU16;
 
     use super::*;
-    use crate::{
-        broker::{durable::Token, outbox::Position},
-        codec::TopicAlias,
-    };
+    use crate::{broker::outbox::Position, codec::TopicAlias};
 
     #[test]
     fn a_shared_head_is_what_each_would_have_written_itself() {
@@ -244,7 +241,6 @@ mod tests {
                     group: None,
                     qos,
                     retain: RetainFlag::Clear,
-                    after: Token::default(),
                 };
                 let mut publish = PublishOut::first(&delivery);
                 publish.expiry_secs = Some(position as u32);
@@ -298,7 +294,6 @@ mod tests {
                     group: None,
                     qos: QualityOfService::ExactlyOnce,
                     retain: RetainFlag::Set,
-                    after: Token::default(),
                 };
                 let mut publish = PublishOut::first(&delivery);
                 publish.expiry_secs = Some(5);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Position;
 use crate::{
-    broker::{durable::Token, grant::Identifiers, message::Message, subscriptions::GroupId},
+    broker::{grant::Identifiers, message::Message, subscriptions::GroupId},
     codec::QualityOfService,
 };
 
@@ -25,9 +25,6 @@ pub(in crate::broker) struct Delivery {
     pub(in crate::broker) group: Option<GroupId>,
     pub(in crate::broker) qos: QualityOfService,
     pub(in crate::broker) retain: RetainFlag,
-    /// It is sent once the store has this. At QoS 2 nobody may have a message that is gone
-    /// after a restart: its sender, who has heard nothing, sends it once more.
-    pub(in crate::broker) after: Token,
 }
 
 impl Delivery {

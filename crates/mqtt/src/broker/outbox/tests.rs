@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::*;
-use crate::broker::durable::Token;
 use crate::{
     broker::{grant::Identifiers, message::Message},
     codec::QualityOfService,
@@ -23,7 +22,6 @@ fn delivery(topic: &str, qos: QualityOfService) -> Delivery {
         group: None,
         qos,
         retain: RetainFlag::Clear,
-        after: Token(0),
     }
 }
 
@@ -33,16 +31,18 @@ fn id(number: u16) -> PacketIdentifier {
 
 fn push(outbox: &mut Outbox, topic: &str, qos: QualityOfService) -> Queued {
     let delivery = delivery(topic, qos);
-    match qos {
+    let queued = match qos {
         QualityOfService::AtMostOnce => outbox.push_instant(delivery, LIMITS),
         _ => outbox.push_waiting(delivery, LIMITS),
-    }
+    };
+    outbox.kept(outbox.next_position());
+    queued
 }
 
 /// Sends what may be sent with `quota`: topics, `!` before one sent again.
 fn send(outbox: &mut Outbox, quota: u16) -> Vec<String> {
     let mut sent = Vec::new();
-    while let Some(next) = outbox.next(quota, Token(0)) {
+    while let Some(next) = outbox.next(quota) {
         let topic = |entry: &Inflight| match &entry.stage {
             Stage::Sent(delivery) => delivery.message.topic().to_string(),
             Stage::Released => format!("pubrel {}", entry.packet_id().get()),

@@ -142,14 +142,29 @@ fn pubrel_waits_until_the_store_knows_of_pubrec() {
 }
 
 #[test]
+fn a_message_of_qos_2_is_sent_once_the_store_has_it() {
+    let mut driver = Driver::durable();
+    driver.join(1, persistent("sub"));
+    driver.join(2, connect_packet("pub"));
+    driver.subscribe(1, &[filter("a", Q2)]);
+    driver.holds_commits = true;
+    driver.publish(2, "a", "one", Q1);
+    driver.publish(2, "a", "two", Q2);
+    driver.publish(2, "a", "three", Q1);
+    assert_eq!(driver.got(1), ["a one q1 #1"]);
+    driver.commit();
+    assert_eq!(driver.got(1), ["a two q2 #2", "a three q1 #3"]);
+}
+
+#[test]
 fn an_uncommitted_message_that_was_sent_does_not_shadow_the_next() {
     let mut driver = Driver::durable();
     driver.join(1, persistent("sub"));
     driver.join(2, connect_packet("pub"));
     driver.subscribe(1, &[filter("a", Q2)]);
     driver.holds_commits = true;
-    driver.publish(2, "a", "lost", Q2);
-    assert_eq!(driver.got(1), ["a lost q2 #1"]);
+    driver.publish(2, "a", "lost", Q1);
+    assert_eq!(driver.got(1), ["a lost q1 #1"]);
     driver.holds_commits = false;
     driver.crash();
     driver.join(1, persistent("sub"));
