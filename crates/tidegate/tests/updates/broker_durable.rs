@@ -196,6 +196,43 @@ fn sessions_and_retained_messages_are_found_by_any_number_of_workers() {
     process.stop();
 }
 
+#[test]
+fn while_files_may_not_grow_publishes_are_refused_and_afterwards_taken() {
+    let broker = Broker::new("os");
+    let mut process = Tidegate::start_with_limits(&broker.settings(2));
+    broker.subscribe("receiver", "news");
+    let (mut sender, _) = broker.connect("sender");
+    assert_eq!(sender.publish("news", "before", false), ReasonCode::Success);
+    // As on a full disk, but for the error's number.
+    process.limit_files(Some(0));
+    for _ in 0..20 {
+        let refused = sender.publish("news", "refused", false);
+        assert_eq!(refused, ReasonCode::QuotaExceeded);
+    }
+    process.limit_files(None);
+    eventually("room again", || {
+        (sender.publish("news", "after", false) == ReasonCode::Success).then_some(())
+    });
+    drop(sender);
+    // Killed: what was acknowledged is in the store for certain.
+    drop(process);
+    process = broker.start(2);
+    let (mut wire, session) = broker.connect("receiver");
+    assert_eq!(session, Session::Present);
+    let got = drained(&mut wire);
+    assert_eq!(got.first().map(String::as_str), Some("before"), "{got:?}");
+    assert_eq!(got.last().map(String::as_str), Some("after"), "{got:?}");
+    // One may have been on its way to the disk when it was full; it was refused only.
+    let refused = got.iter().filter(|payload| *payload == "refused").count();
+    assert!(refused <= 2, "{got:?}");
+    assert!(
+        process
+            .logged("the end of a journal is damaged and was set aside; what it said is lost")
+            .is_empty()
+    );
+    process.stop();
+}
+
 fn journal(data: &Path) -> PathBuf {
     let entries = fs::read_dir(data.join("store")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());

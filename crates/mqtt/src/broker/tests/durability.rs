@@ -2,7 +2,8 @@
 
 use super::super::Input;
 use super::driver::*;
-use super::packets::{Packet, Publish};
+use super::packets::{Connect, Packet, Publish};
+use crate::codec::ProtocolVersion;
 
 #[test]
 fn acknowledgements_wait_for_the_store_and_keep_their_order() {
@@ -39,6 +40,28 @@ fn a_failed_commit_refuses_what_waited_for_it() {
         driver.got(2),
         ["puback 7 QuotaExceeded", "pubrec 8 QuotaExceeded"]
     );
+}
+
+#[test]
+fn a_client_of_mqtt_311_takes_no_refusal_for_an_acknowledgement() {
+    let mut driver = Driver::durable();
+    driver.join(1, persistent("sub"));
+    driver.subscribe(1, &[filter("a", Q1)]);
+    let old = Connect {
+        version: ProtocolVersion::V311,
+        ..connect_packet("pub")
+    };
+    driver.join(2, old);
+    driver.holds_commits = true;
+    driver.packet(2, Packet::Publish(publish_packet("a", "x", Q1, 7)));
+    let token = driver.commits.back().unwrap().token;
+    driver.input(Input::CommitFailed(token));
+    let got = driver.got(2);
+    assert!(
+        got.iter().all(|line| !line.starts_with("puback")),
+        "{got:?}"
+    );
+    assert_eq!(got.last().map(String::as_str), Some("close"));
 }
 
 #[test]
