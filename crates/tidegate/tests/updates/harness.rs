@@ -122,11 +122,13 @@ impl Tidegate {
 
     /// Starts it with these arguments.
     pub(crate) fn spawn(place: Place, arguments: &[&str]) -> Self {
-        Self::run(
-            place,
-            Command::new(env!("CARGO_BIN_EXE_tidegate")),
-            arguments,
-        )
+        let program = Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        Self::spawn_program(program, place, arguments)
+    }
+
+    /// Starts a program that may become another.
+    pub(crate) fn spawn_program(program: &Path, place: Place, arguments: &[&str]) -> Self {
+        Self::run(place, Command::new(program), arguments)
     }
 
     fn run(place: Place, mut command: Command, arguments: &[&str]) -> Self {
@@ -200,7 +202,7 @@ impl Tidegate {
         kill_process(pid, signal).unwrap();
     }
 
-    fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 

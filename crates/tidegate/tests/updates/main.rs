@@ -18,4 +18,6 @@ mod state;
 mod stop;
 mod storm;
 mod tls;
+mod upgrade;
 mod watch;
+mod worker_death;
