@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tempfile::TempDir;
+use tidegate_mqtt::broker::shard::{ShardId, shard_of};
 use tidegate_mqtt::codec::{Acknowledgement, Packet, QualityOfService, ReasonCode};
 
+use crate::admin::Rig;
 use crate::harness::{Tidegate, eventually, free_address, thread};
 use crate::mqtt_sessions::{Receiver, Sender, Session, Wire};
 
@@ -231,6 +233,40 @@ fn while_files_may_not_grow_publishes_are_refused_and_afterwards_taken() {
             .is_empty()
     );
     process.stop();
+}
+
+/// A name whose session is on this of two workers.
+fn at_home(worker: u8, name: &str) -> String {
+    (0..)
+        .map(|number| format!("{name}-{number}"))
+        .find(|id| shard_of(id, 2) == ShardId(worker))
+        .unwrap()
+}
+
+#[test]
+fn a_worker_that_dies_has_its_sessions_again_and_gets_messages_of_the_others() {
+    let broker = Broker::new("os");
+    let settings = broker.settings(2);
+    let rig = Rig::with("drills = true\n", &settings);
+    let (receiver, sender) = (at_home(1, "receiver"), at_home(0, "sender"));
+    broker.subscribe(&receiver, "news");
+    let (mut wire, _) = broker.connect(&sender);
+    assert_eq!(wire.publish("news", "one", false), ReasonCode::Success);
+    let reply = rig.ask("POST", "/drill?worker=1", "");
+    assert_eq!(reply.status, 202, "{}", reply.body);
+    rig.process.next("a worker died and is started again");
+    // What was on its way to the dead worker is refused, and a connection that it had
+    // accepted is gone.
+    eventually("an acknowledgement", || {
+        let (mut wire, session) = broker.connect(&sender);
+        assert_eq!(session, Session::Present);
+        (wire.try_publish("news", "two").ok()? == ReasonCode::Success).then_some(())
+    });
+    let (mut wire, session) = broker.connect(&receiver);
+    assert_eq!(session, Session::Present);
+    let got = drained(&mut wire);
+    assert_eq!(got.first().map(String::as_str), Some("one"), "{got:?}");
+    assert_eq!(got.last().map(String::as_str), Some("two"), "{got:?}");
 }
 
 fn journal(data: &Path) -> PathBuf {

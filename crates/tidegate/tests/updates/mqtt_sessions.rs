@@ -24,6 +24,8 @@ pub(crate) struct Wire {
     stream: TcpStream,
     decoder: Decoder,
     read: BytesMut,
+    /// Messages that came before what was awaited.
+    early: VecDeque<Packet>,
 }
 
 /// Whether there was a session.
@@ -43,6 +45,7 @@ impl Wire {
             stream,
             decoder: Decoder::client(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
             read: BytesMut::new(),
+            early: VecDeque::new(),
         };
         wire.send(&Packet::Connect(Box::new(Connect {
             version: ProtocolVersion::V5,
@@ -90,6 +93,9 @@ impl Wire {
 
     /// The next packet; none if there is none for a while.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Packet>> {
+        if let Some(packet) = self.early.pop_front() {
+            return Ok(Some(packet));
+        }
         loop {
             if let Some(packet) = self.decoder.decode(&mut self.read).unwrap() {
                 return Ok(Some(packet));
@@ -132,9 +138,17 @@ impl Wire {
             }],
         });
         self.send(&subscribe).unwrap();
-        match self.patiently().unwrap() {
-            Packet::SubscribeAck(ack) => ack.reasons[0],
-            other => panic!("SUBACK is awaited, not {other:?}"),
+        let mut early = VecDeque::new();
+        loop {
+            match self.patiently().unwrap() {
+                Packet::SubscribeAck(ack) => {
+                    self.early = early;
+                    return ack.reasons[0];
+                }
+                // Messages may come before (3.8.4).
+                publish @ Packet::Publish(_) => early.push_back(publish),
+                other => panic!("SUBACK is awaited, not {other:?}"),
+            }
         }
     }
 
@@ -142,10 +156,19 @@ impl Wire {
     pub(crate) fn publish(&mut self, topic: &str, payload: &str, retain: bool) -> ReasonCode {
         let id = PacketIdentifier::FIRST;
         let publish = publish(topic, payload, Delivery::AtLeastOnce(id));
-        let publish = Publish { retain, ..publish };
-        self.send(&Packet::Publish(publish)).unwrap();
-        match self.patiently().unwrap() {
-            Packet::PublishAck(ack) => ack.reason,
+        self.answered(Publish { retain, ..publish }).unwrap()
+    }
+
+    /// As [`publish`](Self::publish), over a connection that may end.
+    pub(crate) fn try_publish(&mut self, topic: &str, payload: &str) -> io::Result<ReasonCode> {
+        let id = PacketIdentifier::FIRST;
+        self.answered(publish(topic, payload, Delivery::AtLeastOnce(id)))
+    }
+
+    fn answered(&mut self, publish: Publish) -> io::Result<ReasonCode> {
+        self.send(&Packet::Publish(publish))?;
+        match self.patiently()? {
+            Packet::PublishAck(ack) => Ok(ack.reason),
             other => panic!("PUBACK is awaited, not {other:?}"),
         }
     }
