@@ -24,6 +24,7 @@ pub use self::batch::Batch;
 pub use self::counts::StoreCounts;
 pub use self::decode::decode;
 pub use self::directory::QUARANTINE_FILES_MAX;
+pub use self::encode::{encode, sealed};
 pub use self::error::{DatabaseError, StoreError};
 pub use self::fields::RecordError;
 pub use self::handle::{QUEUE_CAPACITY, Refused, Reports, Store};

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::batch::{Batch, Effect};
 use super::fields::{put_bytes, put_moment, put_option, put_u32, put_u64};
 use crate::broker::MessageParts;
 use crate::broker::durable::{
     Record, StoredDelivery, StoredSession, StoredSubscription, StoredWill,
 };
+use crate::broker::shard::ShardId;
 
 /// The format that is written. Another one is read by the program that wrote it.
 pub(super) const FORMAT: u8 = 1;
@@ -32,6 +34,26 @@ pub(super) const AS_PUBLISHED: u8 = 0x08;
 pub(super) fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let sum = xxh3_64_with_seed(value, xxh3_64(key));
     ((sum >> 32) as u32).to_be_bytes()
+}
+
+/// Closes a value whose format and fields are given, as it is stored under `key`.
+pub fn sealed(key: &[u8], mut fields: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(key, &fields);
+    fields.extend_from_slice(&sum);
+    fields
+}
+
+/// The key and the value of a record of one of the cores; none of one that drops.
+pub fn encode(shard: ShardId, record: &Record) -> Option<(Vec<u8>, Vec<u8>)> {
+    let batch = Batch::of(shard, std::slice::from_ref(record));
+    let change = batch.changes().first()?;
+    match &change.effect {
+        Effect::Put(value) | Effect::PutNew(value) => Some((
+            batch.slice(&change.key).to_vec(),
+            batch.slice(value).to_vec(),
+        )),
+        Effect::Drop | Effect::DropSession(_) => None,
+    }
 }
 
 /// Appends the value of a record whose key is at `key` in `out`; none if the record drops it.

@@ -7,8 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::super::batch::Effect;
-use super::super::{Batch, RecordError, decode};
+use super::super::{Batch, RecordError, decode, encode, sealed};
 use crate::broker::durable::{
     MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, StoredSubscription,
     StoredWill,
@@ -175,13 +174,8 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 fn encoded(record: &Record) -> (Bytes, Bytes) {
-    let batch = Batch::of(ShardId(5), std::slice::from_ref(record));
-    let change = &batch.changes()[0];
-    let (Effect::Put(value) | Effect::PutNew(value)) = &change.effect else {
-        panic!("{record:?} puts something");
-    };
-    let copy = |range| Bytes::copy_from_slice(batch.slice(range));
-    (copy(&change.key), copy(value))
+    let (key, value) = encode(ShardId(5), record).expect("it puts something");
+    (key.into(), value.into())
 }
 
 /// What a record says, without the state that a message has beside its parts.
@@ -224,9 +218,8 @@ proptest! {
         value in vec(any::<u8>(), 0..100),
     ) {
         let key = [&[0, table][..], &key].concat();
-        let mut value = [&[super::super::encode::FORMAT][..], &value].concat();
-        let sum = super::super::encode::checksum(&key, &value);
-        value.extend_from_slice(&sum);
+        let fields = [&[super::super::encode::FORMAT][..], &value].concat();
+        let value = sealed(&key, fields);
         let _ = decode(key.into(), value.into());
     }
 
