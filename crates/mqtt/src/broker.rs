@@ -179,6 +179,8 @@ pub struct Broker {
     unsent: VecDeque<Unsent>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
+    /// Sessions of clients in the program itself, which no access rule binds.
+    own: Vec<SessionKey>,
     connect_rate: Bucket,
     shutdown: Option<Shutdown>,
     counters: Counters,
@@ -212,6 +214,7 @@ impl Broker {
             holding: Vec::new(),
             unsent: VecDeque::new(),
             unchecked: Vec::new(),
+            own: Vec::new(),
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,
             counters: Counters::default(),
@@ -233,6 +236,9 @@ impl Broker {
                 origin,
             } => self.connect(now, connection, &packet, origin),
             Input::Packet { connection, packet } => self.packet(now, connection, packet),
+            Input::OwnPacket { connection, packet } => {
+                self.own_packet(now, connection, packet);
+            }
             Input::Malformed { connection, reason } => self.broken(now, connection, reason),
             Input::Closed { connection } => self.closed(now, connection),
             Input::Tick => {}

@@ -2,14 +2,21 @@
 //! between it and its clients.
 
 mod admit;
+mod batch;
 mod commits;
 mod core;
+mod entrance;
 mod epoch;
 mod exchange;
 mod gathering;
+mod inbox;
 mod link;
+mod local;
+mod meter;
 mod neighbours;
+pub mod operator;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
@@ -20,9 +27,11 @@ use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
 use self::core::{Alive, Core};
+pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::{Broker, Restored};
 use crate::store::StoreError;
@@ -33,9 +42,8 @@ use crate::store::StoreError;
 /// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
-    settings: Rc<ServerSettings>,
     core: Rc<Core>,
-    _alive: Rc<Alive>,
+    alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -72,11 +80,13 @@ impl MqttServer {
     }
 
     fn start(settings: ServerSettings, exchange: Arc<Exchange>, kept: Option<Restored>) -> Self {
-        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
+        let settings = Rc::clone(&alive.settings);
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive), kept),
-            settings,
-            _alive: alive,
+            core: Core::start(exchange, settings, Rc::downgrade(&alive), kept),
+            alive,
         }
     }
 
@@ -84,12 +94,13 @@ impl MqttServer {
     /// this one. The new settings are in force from the first connection that it accepts.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive);
+        let alive = Rc::new(Alive {
+            settings: Rc::new(settings),
+        });
         self.core.note_successor(Rc::downgrade(&alive));
         Self {
-            settings: Rc::new(settings),
             core: Rc::clone(&self.core),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -111,11 +122,11 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.settings);
+        self.core.exchange_settings(&self.alive.settings);
         if !accepted.handle.is_draining() {
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 

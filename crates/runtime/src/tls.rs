@@ -8,6 +8,7 @@
 
 mod certificates;
 mod client;
+mod hello;
 mod server;
 mod service;
 
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 pub use certificates::{Certificate, Certificates};
 pub use client::{ClientTls, ClientTlsOptions, Roots};
+pub use hello::{CLIENT_HELLO_BYTES_MAX, ClientHello, ClientHelloError, ClientHelloPeek};
 pub use server::{ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsVersion};
 pub use service::{TlsFactory, TlsMode, TlsService, TlsServiceError};
 

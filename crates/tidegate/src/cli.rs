@@ -1,9 +1,13 @@
 //! The command line.
 
+pub mod mqtt;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
+
+use self::mqtt::MqttArgs;
 
 /// `tidegate [run] [--config FILE] ...`, `tidegate check --config FILE`, `tidegate status` ...
 #[derive(Debug, Clone, Parser)]
@@ -41,6 +45,8 @@ pub enum Verb {
     Upgrade(OperateArgs),
     /// Have a running process log more, or less.
     Log(LogArgs),
+    /// Look into a running MQTT broker, and have a hand in it.
+    Mqtt(MqttArgs),
 }
 
 /// Which running process is asked, and how its answer is shown.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use tidegate::check::check;
 use tidegate::cli::{Cli, LogArgs, Verb};
-use tidegate::operate::{Question, operate};
+use tidegate::operate::{Question, mqtt, operate};
 use tidegate::run::run;
 
 /// Requests allocate many small, short-lived pieces: this takes half the time of
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Verb::Reload(arguments) => operate(&Question::Reload, &arguments),
         Verb::Upgrade(arguments) => operate(&Question::Upgrade, &arguments),
         Verb::Drain(arguments) => operate(&Question::Drain, &arguments),
+        Verb::Mqtt(arguments) => mqtt::operate(&arguments.verb),
         Verb::Log(LogArgs { level, operate: to }) => {
             operate(&Question::Log(level.as_str().to_owned()), &to)
         }

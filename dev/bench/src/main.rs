@@ -1,4 +1,4 @@
-//! Side-by-side benchmark: tidegate, nginx and haproxy in front of the same origin, each alone on
+//! Side-by-side benchmarks: tidegate, nginx and haproxy in front of the same origin, each alone on
 //! one core, in interleaved rounds. What it measures and what it does not is in README.md here.
 
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@ mod cores;
 mod interrupt;
 mod load;
 mod measure;
+mod mqtt;
 mod origin;
 mod peers;
 mod process;
@@ -31,7 +32,10 @@ use std::process::ExitCode;
 
 /// Measures tidegate beside nginx and haproxy on this machine.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    protocol: Option<Protocol>,
     /// Workloads to run, by name or part of a name; all if none is given.
     filters: Vec<String>,
     /// The same as a plain filter.
@@ -61,6 +65,13 @@ struct Arguments {
     /// Also writes the results here as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum Protocol {
+    /// The MQTT broker beside mosquitto and rumqttd.
+    Mqtt(mqtt::Arguments),
 }
 
 impl Arguments {
@@ -97,6 +108,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Protocol::Mqtt(arguments)) = &arguments.protocol {
+        return mqtt::run(arguments);
+    }
     if arguments.list {
         for workload in workload::ALL {
             println!("{:<18} {}", workload.name, workload.about);

@@ -60,6 +60,14 @@ pub enum Input {
         /// What the client is told.
         reason: ReasonCode,
     },
+    /// As [`Packet`](Self::Packet), of a client that whoever runs the broker has in the
+    /// program itself: no access rule is asked of what it subscribes to, now or later.
+    OwnPacket {
+        /// From which connection.
+        connection: ConnectionId,
+        /// The packet.
+        packet: Packet,
+    },
     /// The connection is closed, by whoever; its number is free again.
     Closed {
         /// Which.

@@ -3,7 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use super::{Broker, ConnectionId, access::Identity, session::Session, time::Moment};
+use super::{
+    Broker, ConnectionId,
+    access::Identity,
+    session::{Session, SessionKey},
+    time::Moment,
+};
 use crate::codec::{ProtocolVersion, QualityOfService};
 
 /// A session as it stands.
@@ -66,6 +71,27 @@ impl Broker {
         self.sessions
             .iter()
             .map(|(_, session)| SessionView::of(session))
+    }
+
+    /// The sessions at `count` places from `first` on, each with its place. A session keeps
+    /// its place for as long as it lives, so that a look at all of them can be taken in
+    /// parts: none that is there all the while is missed or seen twice.
+    pub fn sessions_from(
+        &self,
+        first: u32,
+        count: u32,
+    ) -> impl Iterator<Item = (u32, SessionView<'_>)> {
+        let end = first.saturating_add(count).min(self.sessions.places());
+        (first..end).filter_map(|place| {
+            let session = self.sessions.get(SessionKey(place))?;
+            Some((place, SessionView::of(session)))
+        })
+    }
+
+    /// The place `count` places after `first`; none if there are not so many.
+    pub fn place_after(&self, first: u32, count: u32) -> Option<u32> {
+        let next = first.checked_add(count)?;
+        (next < self.sessions.places()).then_some(next)
     }
 
     /// One session.

@@ -30,6 +30,11 @@ impl Broker {
         packet: &Publish,
     ) -> Result<(), Violation> {
         self.counters.publishes_received += 1;
+        match packet.delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce(_) => self.counters.publishes_received_qos1 += 1,
+            Delivery::ExactlyOnce(_) => self.counters.publishes_received_qos2 += 1,
+        }
         self.counters.payload_bytes_received += packet.payload.len() as u64;
         let topic = self.topic_of(key, packet)?;
         if !packet.subscription_identifiers.is_empty() {

@@ -114,7 +114,9 @@ impl Broker {
             return refuse(ReasonCode::QuotaExceeded);
         }
         let session = &self.sessions[key];
-        if self.access.may_subscribe(session.client(), parsed.filter) == Access::Deny {
+        if !self.own.contains(&key)
+            && self.access.may_subscribe(session.client(), parsed.filter) == Access::Deny
+        {
             self.counters.subscriptions_denied += 1;
             return refuse(ReasonCode::NotAuthorized);
         }

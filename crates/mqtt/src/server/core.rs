@@ -18,7 +18,10 @@ use super::commits::Commits;
 use super::exchange::{Crossing, Exchange, Incarnation, Moved};
 use super::gathering::Gathering;
 use super::link::Link;
+use super::local;
+use super::meter::Meter;
 use super::neighbours::{Backlog, Meeting, Neighbours};
+use super::serving::Serving;
 use super::settings::ServerSettings;
 use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
@@ -38,13 +41,18 @@ const CROSSINGS_PER_TURN: usize = 32;
 struct Seat {
     /// The core has something for it.
     ready: bool,
+    /// The task waits for that.
+    awaited: bool,
+    /// The task's. Kept while it runs, as it is the same one every time.
     waker: Option<Waker>,
 }
 
 /// Lives as long as the server of a generation; one that was staged and not deployed ends
 /// without having served.
 #[derive(Debug)]
-pub(super) struct Alive;
+pub(super) struct Alive {
+    pub(super) settings: Rc<ServerSettings>,
+}
 
 /// A server that was made around the core, and the connections that are its.
 #[derive(Debug)]
@@ -74,9 +82,12 @@ pub(super) struct Core {
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
+    /// A task was woken since the running one has begun.
+    woken: Cell<bool>,
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
+    meter: Meter,
     tasks: [AbortHandle; 3],
 }
 
@@ -100,6 +111,7 @@ impl Core {
                 Some(_) => Gathering::of(here, exchange.cores()),
                 None => None,
             }),
+            meter: Meter::new(exchange.incarnation()),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -107,6 +119,7 @@ impl Core {
             seats: RefCell::default(),
             deadline: Deadline::new(),
             due: Cell::new(None),
+            woken: Cell::new(false),
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
@@ -118,6 +131,7 @@ impl Core {
                 spawn_local(hear(core.clone(), progress)).abort_handle(),
             ],
         });
+        local::note(&core.exchange, &core);
         core.settle();
         core
     }
@@ -162,6 +176,22 @@ impl Core {
         newest.map(|it| it.group.clone())
     }
 
+    /// Takes over a connection that a server of another protocol accepted: it belongs to the
+    /// newest generation from now on, and is granted what that one grants.
+    pub(super) fn adopt(&self, handle: &mut ConnectionHandle) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let Some((group, server)) = newest.and_then(|it| Some((&it.group, it.server.upgrade()?)))
+        else {
+            return;
+        };
+        let group = group.clone();
+        drop(generations);
+        handle.move_to(&group);
+        self.exchange_settings(&server.settings);
+        self.reopen();
+    }
+
     /// The core that has this client's session, if it is not this one.
     pub(super) fn home_elsewhere(&self, client_identifier: &str) -> Option<ShardId> {
         // A client without a name gets one that falls to this core.
@@ -177,12 +207,21 @@ impl Core {
         self.neighbours.borrow_mut().reserve(shard)
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.exchange.epoch.now()
     }
 
     pub(super) fn broker(&self) -> std::cell::Ref<'_, Broker> {
         self.broker.borrow()
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Which core it is.
+    pub(super) fn here(&self) -> ShardId {
+        self.here
     }
 
     /// A number for a new connection.
@@ -207,9 +246,18 @@ impl Core {
 
     /// Says that the connection's task runs: it need not be woken.
     pub(super) fn attend(&self, connection: ConnectionId) {
+        self.woken.set(false);
         if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
-            seat.waker = None;
+            seat.awaited = false;
         }
+    }
+
+    /// Whether there is something for this connection and for others, whose tasks were woken
+    /// by the one that runs.
+    pub(super) fn is_shared_out(&self, connection: ConnectionId) -> bool {
+        let seats = self.seats.borrow();
+        let seat = seats.get(connection.0 as usize);
+        self.woken.get() && seat.is_some_and(|seat| seat.ready)
     }
 
     /// What the core has for a connection, if it was named ready.
@@ -233,7 +281,10 @@ impl Core {
         if seat.ready {
             return Poll::Ready(());
         }
-        seat.waker = Some(cx.waker().clone());
+        seat.awaited = true;
+        if !(seat.waker.as_ref()).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            seat.waker = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -276,10 +327,18 @@ impl Core {
             return;
         };
         seat.ready = true;
+        if !std::mem::take(&mut seat.awaited) {
+            return;
+        }
         let waker = seat.waker.take();
         drop(seats);
-        if let Some(waker) = waker {
-            waker.wake();
+        self.woken.set(true);
+        // Woken outside the borrow: a waker is foreign code.
+        if let Some(waker) = &waker {
+            waker.wake_by_ref();
+        }
+        if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
+            seat.waker = waker;
         }
     }
 
@@ -330,12 +389,13 @@ impl Core {
                 messages,
             } => {
                 if self.meet(from, incarnation) != Meeting::Gone {
-                    for message in messages {
+                    for message in messages.unpack() {
                         self.handle(Input::Shard { from, message });
                     }
                 }
             }
             Crossing::Connection(moved) => self.arrived(*moved),
+            Crossing::Visit(visit) => visit.make(self),
             Crossing::Greeting { from, incarnation } => {
                 if self.meet(from, incarnation) != Meeting::Gone {
                     self.greeted_by(from);
@@ -385,8 +445,7 @@ impl Core {
             return;
         };
         group.spawn(moved.peer, None, |handle| {
-            let link = Link::arrive(self, moved, handle);
-            async move { link?.serve().await }
+            Serving::arrived(Link::arrive(self, moved, handle))
         });
     }
 }

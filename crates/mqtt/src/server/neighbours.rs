@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_runtime::mailbox::{Reserved, Sender};
 
+use super::batch::Batch;
 use super::exchange::{Crossing, Exchange, Incarnation};
 use crate::broker::shard::ShardId;
 use crate::broker::{ShardContent, ShardMessage};
@@ -35,7 +36,7 @@ struct Neighbour {
     sender: Option<Sender<Crossing>>,
     /// The one that was heard of last, or sent to.
     incarnation: Option<Incarnation>,
-    backlog: Vec<ShardMessage>,
+    backlog: Batch,
     greeting: Greeting,
 }
 
@@ -195,7 +196,7 @@ impl Neighbour {
             }
         }
         self.incarnation = Some(incarnation);
-        self.backlog.clear();
+        self.backlog = Batch::default();
         self.sender = None;
         if self.greeting == Greeting::Said {
             self.greeting = Greeting::Due;

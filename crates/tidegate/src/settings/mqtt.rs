@@ -10,6 +10,7 @@ use tidegate_mqtt::server::{Anonymous, ServerSettings};
 use super::scalars::Zero;
 use super::section::Section;
 use super::store::Store;
+use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Mqtt {
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub tls_handshake: Duration,
+    /// WebSocket on every listener, if present.
+    pub websocket: Option<WebSocket>,
 }
 
 impl Mqtt {
@@ -38,6 +41,7 @@ impl Mqtt {
         let store = Store::read(section);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
+        let websocket = section.optional_table("websocket", WebSocket::read)?;
         Some(Self {
             settings: ServerSettings {
                 connect_timeout: timeouts.connect,
@@ -52,6 +56,7 @@ impl Mqtt {
             store: store?,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
+            websocket,
         })
     }
 }
@@ -101,6 +106,8 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
         10_000_000,
         default.queue_messages as usize,
     );
+    let per_second = default.shutdown_per_second as usize;
+    let per_second = count("disconnects_per_second", 1_000_000, per_second);
     let retained = count("retained_messages", 100_000_000, default.retained.topics) as usize;
     let receive_maximum = section
         .integer("receive_maximum", 1..=65_535_u16)
@@ -134,6 +141,7 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
             queue_messages,
             queue_bytes,
             queue_drop,
+            shutdown_per_second: per_second,
             receive_maximum,
             inflight,
             packet_bytes: u32::try_from(packet_bytes).unwrap_or(PACKET_BYTES_LARGEST),

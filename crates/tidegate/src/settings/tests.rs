@@ -3,6 +3,8 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegate_http::websocket::Origins;
+use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
 const MINIMAL: &str = r#"
     [servers.web]
@@ -85,6 +87,8 @@ fn the_full_example_shows_every_key() {
     let hidden: Vec<_> = findings
         .offered_keys()
         .difference(&shown)
+        // Those of brokers are shown by an example of their own.
+        .filter(|key| !key.starts_with("servers.broker."))
         .cloned()
         .collect();
     // It stands beside its alternative, in a comment.
@@ -175,17 +179,6 @@ fn a_clash_between_servers_names_both_places() {
     };
     assert_eq!((error.line, error.key.as_str()), (13, "servers.two.listen"));
     assert_eq!(error.related.as_ref().map(|related| related.line), Some(4));
-}
-
-#[test]
-fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!("{MINIMAL}\n[servers.calls]\nprotocol = \"thrift\"\nnonsense = 1\n");
-    assert_eq!(
-        errors(&text),
-        [
-            "12:12 servers.calls.protocol: the protocol \"thrift\" is not supported by this build yet",
-        ]
-    );
 }
 
 #[test]
@@ -431,4 +424,148 @@ fn a_broker_says_where_it_keeps_its_state_if_it_keeps_any() {
     for (rest, error) in cases {
         assert_eq!(errors(&broker(rest)), [error]);
     }
+}
+
+#[test]
+fn a_header_from_anybody_is_not_believed_by_oversight() {
+    let with = |listen: &str, rest: &str| {
+        let text = MINIMAL.replace("listen = [\"127.0.0.1:8080\"]", listen);
+        assert_ne!(text, MINIMAL);
+        format!("{text}\n[servers.web.proxy_protocol]\n{rest}")
+    };
+    let tcp = "listen = [\"127.0.0.1:8080\", \"unix:/run/a.sock\"]";
+    let unix = "listen = \"unix:/run/a.sock\"";
+    let missing = errors(&with(tcp, ""));
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(
+        missing[0]
+            .ends_with("servers.web.proxy_protocol.trust: the required key `trust` is missing")
+    );
+    let settings = good(&with(unix, ""));
+    let mode = &settings.servers["web"].proxy_protocol;
+    assert!(matches!(mode, ProxyProtocolMode::On(options) if options.trust.is_empty()));
+    let settings = good(&with(
+        tcp,
+        "trust = [\"10.0.0.0/8\"]\nothers = \"direct\"\n",
+    ));
+    let ProxyProtocolMode::On(options) = &settings.servers["web"].proxy_protocol else {
+        panic!("it is on");
+    };
+    assert_eq!(
+        (options.trust.len(), options.others),
+        (1, OtherPeers::Direct)
+    );
+    assert_eq!(
+        good(MINIMAL).servers["web"].proxy_protocol,
+        ProxyProtocolMode::Off
+    );
+}
+
+#[test]
+fn a_route_leads_into_a_broker_that_is_one() {
+    let with = |route: &str| {
+        format!(
+            "{MINIMAL}\n[[servers.web.routes]]\npath = \"/mqtt\"\n{route}\n\
+             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+             websocket = {{ path = \"/ws\", origins = [\"https://a.example\"] }}"
+        )
+    };
+    let settings = good(&with(
+        "broker = \"broker\"\nwebsocket = { origins = [\"*\"] }",
+    ));
+    let action = &settings.servers["web"].routes[1].action;
+    let Action::Broker { name, handshake } = action else {
+        panic!("{action:?}");
+    };
+    assert_eq!(
+        (name.as_str(), &handshake.origins),
+        ("broker", &Origins::All)
+    );
+    let Protocol::Mqtt(mqtt) = &settings.servers["broker"].protocol else {
+        panic!("it is a broker");
+    };
+    let websocket = mqtt.websocket.as_ref().unwrap();
+    assert_eq!(websocket.path, "/ws");
+    assert_eq!(
+        websocket.handshake.origins,
+        Origins::Named(vec!["https://a.example".to_owned()])
+    );
+    for (route, message) in [
+        ("broker = \"web\"", "the server \"web\" is no broker"),
+        (
+            "broker = \"brokre\"",
+            "the broker \"brokre\" is not defined",
+        ),
+        (
+            "redirect = { to = \"/\" }\nwebsocket = {}",
+            "`websocket` only goes together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nupstream = \"app\"",
+            "`upstream` does not go together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nwebsocket = { origins = [\"https://a.example/b\"] }",
+            "\"https://a.example/b\" is not an origin",
+        ),
+    ] {
+        let errors = errors(&with(route));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(message), "{errors:?}");
+    }
+}
+
+#[test]
+fn the_example_of_a_tcp_proxy_is_right() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/tcp.toml");
+    let settings = load(Path::new(path)).unwrap();
+    let upstreams = settings.upstreams_of(&settings.servers["secure"]);
+    assert_eq!(upstreams.len(), 2);
+}
+
+#[test]
+fn a_tcp_server_says_where_its_connections_go_in_one_way() {
+    let text = |keys: &str| {
+        format!(
+            "[servers.a]\nprotocol = \"tcp\"\nlisten = \"127.0.0.1:1\"\n{keys}\n\
+             [upstreams.u]\nendpoints = [\"127.0.0.1:2\"]\n"
+        )
+    };
+    let refused = |keys: &str| {
+        let report = parse(&text(keys), "test", Path::new("")).unwrap_err();
+        assert_eq!(report.errors.len(), 1, "{keys}: {report:?}");
+        report.errors[0].to_string()
+    };
+    let route = "[[servers.a.routes]]\nupstream = \"u\"";
+    assert!(refused("").contains("`upstream`, `routes`"));
+    assert!(refused(&format!("upstream = \"u\"\n{route}")).contains("does not go together"));
+    assert!(refused("upstream = \"x\"").contains("not defined"));
+    assert!(refused("upstream = \"u\"\nsend_proxy_protocol = \"v3\"").contains("\"v1\""));
+    let named = "[[servers.a.routes]]\nserver_name = \"a.b\"\nupstream = \"u\"";
+    assert!(refused(&format!("{named}\n{named}")).contains("has a route already"));
+    assert!(refused(&format!("{route}\n{named}\n{route}")).contains("all other names"));
+    assert!(parse(&text(&format!("{route}\n{named}")), "test", Path::new("")).is_ok());
+}
+
+#[test]
+fn a_server_that_tells_protocols_apart_names_servers_that_speak_them() {
+    let text = |detect: &str| {
+        format!(
+            "[servers.door]\nprotocol = \"detect\"\nlisten = \"127.0.0.1:1\"\n\
+             detect = {{ {detect} }}\n\
+             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:2\"\n"
+        )
+    };
+    let refused = |detect: &str| {
+        let report = parse(&text(detect), "test", Path::new("")).unwrap_err();
+        assert_eq!(report.errors.len(), 1, "{detect}: {report:?}");
+        report.errors[0].to_string()
+    };
+    assert!(parse(&text("mqtt = \"broker\""), "test", Path::new("")).is_ok());
+    assert!(refused("mqtt = \"brokr\"").contains("\"broker\""));
+    assert!(refused("http = \"broker\"").contains("cannot serve that"));
+    assert!(refused("tls = \"broker\"").contains("a server with `tls`"));
+    assert!(refused("other = \"door\"").contains("cannot serve that"));
+    assert!(refused("").contains("`http`"));
+    assert!(refused("mqtt = \"broker\", smtp = \"broker\"").contains("unknown key"));
 }

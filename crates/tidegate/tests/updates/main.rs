@@ -3,6 +3,7 @@
 
 mod admin;
 mod broker;
+mod broker_admin;
 mod broker_durable;
 mod certificates;
 mod client;
@@ -11,6 +12,7 @@ mod draining;
 mod harness;
 mod listeners;
 mod log;
+mod mqtt_client;
 mod mqtt_sessions;
 mod origin;
 mod rejected;
