@@ -28,6 +28,7 @@ use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_gateway::route::RouteConflict;
 use tidegate_mqtt::server::operator::Operator;
+use tidegate_mqtt::store::StoreError;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -70,6 +71,23 @@ pub enum AssembleError {
         server: String,
         /// How many workers there are.
         workers: usize,
+    },
+    /// What a broker keeps its state in cannot be opened.
+    #[error("servers.{server}.data_directory: {source}")]
+    BrokerStore {
+        /// The server's name.
+        server: String,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// A broker's state stays where it is for as long as the broker runs.
+    #[error(
+        "servers.{server}: durability and data_directory cannot change while the server runs; \
+         take it out, let its clients go, and put it in again, or restart"
+    )]
+    BrokerStoreChanged {
+        /// The server's name.
+        server: String,
     },
     /// The access log cannot be written.
     #[error("access_log: {0}")]

@@ -10,6 +10,7 @@ mod exactly_once;
 mod leaving;
 mod model;
 pub(super) mod packets;
+mod restarts;
 mod retained;
 mod sessions;
 mod sharing;

@@ -231,6 +231,9 @@ impl Link {
                 Phase::Open | Phase::Flushing => Err(LinkError::CloseTimeout),
             });
         }
+        if self.phase == Phase::New && self.seat.core.poll_gathered(cx).is_pending() {
+            return Poll::Pending;
+        }
         let read = self.poll_receive(cx)?;
         if let Some(departure) = self.departure.take() {
             return Poll::Ready(Ok(Ended::Moves(departure)));

@@ -9,6 +9,7 @@ use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
 use super::scalars::Zero;
 use super::section::Section;
+use super::store::Store;
 use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
@@ -16,6 +17,8 @@ use super::websocket::WebSocket;
 pub struct Mqtt {
     /// What clients are granted, on each worker.
     pub settings: ServerSettings,
+    /// What keeps sessions and messages over a restart; nothing does if none.
+    pub store: Option<Store>,
     /// Open connections of the whole server, all workers together.
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
@@ -35,6 +38,7 @@ impl Mqtt {
                 ],
             )
             .or(Anonymous::Local);
+        let store = Store::read(section);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
         let websocket = section.optional_table("websocket", WebSocket::read)?;
@@ -49,6 +53,7 @@ impl Mqtt {
                 },
                 ..ServerSettings::default()
             },
+            store: store?,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
             websocket,

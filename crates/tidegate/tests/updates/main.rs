@@ -4,6 +4,7 @@
 mod admin;
 mod broker;
 mod broker_admin;
+mod broker_durable;
 mod certificates;
 mod client;
 mod demo;
@@ -12,6 +13,7 @@ mod harness;
 mod listeners;
 mod log;
 mod mqtt_client;
+mod mqtt_sessions;
 mod origin;
 mod rejected;
 mod state;
