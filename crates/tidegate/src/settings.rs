@@ -25,6 +25,7 @@ mod scalars;
 mod section;
 mod server;
 mod store;
+mod succession;
 mod suggest;
 mod syntax;
 mod tcp;

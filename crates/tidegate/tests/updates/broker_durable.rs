@@ -11,9 +11,10 @@ use tempfile::TempDir;
 use tidegate_mqtt::broker::shard::{ShardId, shard_of};
 use tidegate_mqtt::codec::{Acknowledgement, Packet, QualityOfService, ReasonCode};
 
-use crate::admin::Rig;
+use crate::admin::{Rig, ask};
 use crate::harness::{Tidegate, eventually, free_address, thread};
 use crate::mqtt_sessions::{Receiver, Sender, Session, Wire};
+use crate::upgrade::Successor;
 
 /// A broker's address and state, which outlive its processes.
 struct Broker {
@@ -267,6 +268,31 @@ fn a_worker_that_dies_has_its_sessions_again_and_gets_messages_of_the_others() {
     let got = drained(&mut wire);
     assert_eq!(got.first().map(String::as_str), Some("one"), "{got:?}");
     assert_eq!(got.last().map(String::as_str), Some("two"), "{got:?}");
+}
+
+#[test]
+fn an_upgrade_takes_over_the_store_and_refuses_nobody_meanwhile() {
+    let (broker, admin) = (Broker::new("os"), free_address());
+    let settings = broker.settings(2) + &format!("[admin]\nlisten = \"{admin}\"\n");
+    let mut process = Tidegate::start(&settings);
+    broker.subscribe("reader", "news");
+    let (mut sender, _) = broker.connect("sender");
+    assert_eq!(sender.publish("news", "before", false), ReasonCode::Success);
+    drop(sender);
+    let reply = ask(admin, "POST", "/upgrade", "").json();
+    let pid = i32::try_from(reply["pid"].as_i64().expect("a process")).unwrap();
+    let successor = Successor(pid);
+    // Before or after the old one is gone: who connects is served, at the latest by the other.
+    let (mut sender, session) = broker.connect("sender");
+    assert_eq!(session, Session::Present);
+    assert_eq!(sender.publish("news", "after", false), ReasonCode::Success);
+    assert_eq!(process.ended().code(), Some(0));
+    drop(sender);
+    let (mut reader, session) = broker.connect("reader");
+    assert_eq!(session, Session::Present);
+    assert_eq!(drained(&mut reader), ["before", "after"]);
+    drop(reader);
+    successor.stop();
 }
 
 fn journal(data: &Path) -> PathBuf {

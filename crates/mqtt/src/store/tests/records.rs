@@ -218,7 +218,7 @@ proptest! {
         value in vec(any::<u8>(), 0..100),
     ) {
         let key = [&[0, table][..], &key].concat();
-        let fields = [&[super::super::encode::FORMAT][..], &value].concat();
+        let fields = [&[encode::FORMAT][..], &value].concat();
         let value = sealed(&key, fields);
         let _ = decode(key.into(), value.into());
     }
