@@ -31,9 +31,8 @@ use crate::broker::Broker;
 /// is on another core is moved there once its CONNECT has been read.
 #[derive(Debug)]
 pub struct MqttServer {
-    settings: Rc<ServerSettings>,
     core: Rc<Core>,
-    _alive: Rc<Alive>,
+    alive: Rc<Alive>,
 }
 
 impl MqttServer {
@@ -43,24 +42,23 @@ impl MqttServer {
     ///
     /// Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let (settings, alive) = (Rc::new(settings), Rc::new(Alive));
+        let alive = Alive::of(settings);
         Self {
-            core: Core::start(exchange, Rc::clone(&settings), Rc::downgrade(&alive)),
-            settings,
-            _alive: alive,
+            core: Core::start(exchange, &alive),
+            alive,
         }
     }
 
     /// A server with other settings that goes on with the sessions and the connections of
-    /// this one. The new settings are in force from the first connection that it accepts.
+    /// this one. The new settings are in force, for those sessions too, as soon as it
+    /// serves: once the connections that this one accepted are asked to leave.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive);
-        self.core.note_successor(Rc::downgrade(&alive));
+        let alive = Alive::of(settings);
+        self.core.note_successor(&alive);
         Self {
-            settings: Rc::new(settings),
             core: Rc::clone(&self.core),
-            _alive: alive,
+            alive,
         }
     }
 
@@ -82,8 +80,9 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.settings);
+        // A connection that took its time to get here must not bring old settings back.
         if !accepted.handle.is_draining() {
+            self.core.exchange_settings(&self.alive.settings);
             self.core.reopen();
         }
         Link::new(&self.core, accepted).serve()

@@ -11,6 +11,7 @@ use slab::Slab;
 use tidegate_runtime::connections::{self, ConnectionHandle, Connections};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::mailbox::{Receiver, Reserved};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::exchange::{Crossing, Exchange, Moved};
@@ -39,7 +40,17 @@ struct Seat {
 /// Lives as long as the server of a generation; one that was staged and not deployed ends
 /// without having served.
 #[derive(Debug)]
-pub(super) struct Alive;
+pub(super) struct Alive {
+    pub(super) settings: Rc<ServerSettings>,
+}
+
+impl Alive {
+    pub(super) fn of(settings: ServerSettings) -> Rc<Self> {
+        Rc::new(Self {
+            settings: Rc::new(settings),
+        })
+    }
+}
 
 /// A server that was made around the core, and the connections that are its.
 #[derive(Debug)]
@@ -69,17 +80,16 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
-    tasks: [AbortHandle; 2],
+    /// Told when clients are taken again after all had been sent away.
+    reopened: Rc<Notify>,
+    tasks: [AbortHandle; 3],
 }
 
 impl Core {
     /// The calling worker's core, and the tasks that tell it the time and what other cores
     /// say, for as long as it lives.
-    pub(super) fn start(
-        exchange: Arc<Exchange>,
-        settings: Rc<ServerSettings>,
-        server: Weak<Alive>,
-    ) -> Rc<Self> {
+    pub(super) fn start(exchange: Arc<Exchange>, server: &Rc<Alive>) -> Rc<Self> {
+        let settings = Rc::clone(&server.settings);
         let here = exchange.here();
         let receiver = exchange.open(here);
         let broker = Broker::new(
@@ -88,10 +98,12 @@ impl Core {
                 shard: here,
                 shards: exchange.cores(),
                 limits: settings.broker,
+                access: settings.access_rules(),
                 seed: exchange.seed,
                 ..broker::Settings::default()
             },
         );
+        let reopened = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
             exchange,
@@ -104,9 +116,11 @@ impl Core {
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
-                server,
+                server: Rc::downgrade(server),
             }]),
+            reopened: Rc::clone(&reopened),
             tasks: [
+                spawn_local(keep_up(core.clone(), reopened)).abort_handle(),
                 spawn_local(tick(core.clone())).abort_handle(),
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
             ],
@@ -123,14 +137,21 @@ impl Core {
     /// Grants something else from now on. Doing it again changes nothing.
     pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
         let before = self.settings.replace(Rc::clone(settings));
+        if Rc::ptr_eq(&before, settings) {
+            return;
+        }
         if before.broker != settings.broker {
             self.handle(Input::Limits(Box::new(settings.broker)));
-            self.settle();
         }
+        if before.topics != settings.topics {
+            self.handle(Input::Rules(settings.access_rules()));
+        }
+        self.settle();
     }
 
     /// A successor is made on the calling task; its connections are to be served as well.
-    pub(super) fn note_successor(&self, server: Weak<Alive>) {
+    pub(super) fn note_successor(&self, server: &Rc<Alive>) {
+        let server = Rc::downgrade(server);
         if let Some(group) = connections::being_made() {
             let mut generations = self.generations.borrow_mut();
             generations.retain(Generation::stays);
@@ -153,6 +174,17 @@ impl Core {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         newest.map(|it| it.group.clone())
+    }
+
+    /// Puts the settings of the newest generation that stays in force.
+    fn adopt(&self) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let server = newest.and_then(|it| it.server.upgrade());
+        drop(generations);
+        if let Some(server) = server {
+            self.exchange_settings(&server.settings);
+        }
     }
 
     /// The core that has this client's session, if it is not this one.
@@ -293,6 +325,7 @@ impl Core {
         if self.leaving.replace(false) {
             self.handle(Input::Reopen);
             self.settle();
+            self.reopened.notify_waiters();
         }
     }
 
@@ -322,6 +355,23 @@ impl Core {
             let link = Link::arrive(self, moved, handle);
             async move { link?.serve().await }
         });
+    }
+}
+
+/// Puts the settings of a generation in force once it serves: when its predecessor's
+/// connections are asked to leave, be there any or none.
+async fn keep_up(core: Weak<Core>, reopened: Rc<Notify>) {
+    loop {
+        // The core is not held while waiting: it is to end with its last user.
+        match core.upgrade().map(|core| core.group()) {
+            None => return,
+            Some(Some(serving)) => serving.asked_to_leave().await,
+            // Nobody serves, and what is staged may never do.
+            Some(None) => reopened.notified().await,
+        }
+        if let Some(core) = core.upgrade() {
+            core.adopt();
+        }
     }
 }
 

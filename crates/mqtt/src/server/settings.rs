@@ -1,7 +1,11 @@
 //! What a server grants its clients.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::rules::TopicRules;
+use crate::broker::access::{AccessRules, AllowAll};
 use crate::broker::limits::Limits;
 
 /// Settings of an MQTT server.
@@ -17,6 +21,8 @@ pub struct ServerSettings {
     pub linger: Duration,
     /// Who may come in without having proved who it is.
     pub anonymous: Anonymous,
+    /// Who may publish and subscribe to what; without it everybody may everything.
+    pub topics: Option<Arc<TopicRules>>,
     /// Limits of the sessions, for each core.
     pub broker: Limits,
 }
@@ -39,7 +45,18 @@ impl Default for ServerSettings {
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             anonymous: Anonymous::default(),
+            topics: None,
             broker: Limits::default(),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// The rules on topics, for the calling core.
+    pub(super) fn access_rules(&self) -> Rc<dyn AccessRules> {
+        match &self.topics {
+            Some(rules) => Rc::new(TopicRules::clone(rules)),
+            None => Rc::new(AllowAll),
         }
     }
 }

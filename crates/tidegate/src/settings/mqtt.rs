@@ -1,5 +1,8 @@
 //! What a server with `protocol = "mqtt"` says beside its listeners.
 
+mod access;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_mqtt::broker::limits::{DropPolicy, Limits};
@@ -32,6 +35,9 @@ impl Mqtt {
                 ],
             )
             .or(Anonymous::Local);
+        let topics = section
+            .read("access", access::EXPECTED, access::read_rules)
+            .optional();
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
         Some(Self {
@@ -39,6 +45,7 @@ impl Mqtt {
                 connect_timeout: timeouts.connect,
                 close_timeout: timeouts.close,
                 anonymous,
+                topics: topics?.map(Arc::new),
                 broker: Limits {
                     session_expiry_secs: seconds(timeouts.session_expiry),
                     ..limits.broker

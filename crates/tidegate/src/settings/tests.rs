@@ -393,3 +393,26 @@ fn a_broker_says_what_it_grants_and_has_no_key_of_http() {
     let text = broker("http2 = true\n");
     assert_eq!(errors(&text), ["14:1 servers.broker.http2: unknown key"]);
 }
+
+#[test]
+fn a_mistake_in_an_access_rule_is_named_where_it_is() {
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         [[servers.broker.access]]\nuser = \"ann\"\npublish = [\"a/{{usr}}\", \"b\"]\n\
+         [[servers.broker.access]]\nuser = []\nsubscribe = \"a/#/b\"\neffect = \"denied\"\n\
+         [[servers.broker.access]]\nusers = \"ann\"\npublish = \"$share/g/a\"\n\
+         [[servers.broker.access]]\nuser = \"ann\"\n"
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "16:12 servers.broker.access[0].publish[0]: only {user} and {client_id} can stand in braces",
+            "18:8 servers.broker.access[1].user: the array is empty",
+            "19:13 servers.broker.access[1].subscribe: a wildcard in a topic filter is not a level of its own",
+            "20:10 servers.broker.access[1].effect: \"denied\" is not known",
+            "22:1 servers.broker.access[2].users: unknown key",
+            "23:11 servers.broker.access[2].publish: a rule cannot be for a shared subscription alone",
+            "24:1 servers.broker.access[3]: one of `publish`, `subscribe` is missing",
+        ]
+    );
+}

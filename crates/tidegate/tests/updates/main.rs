@@ -3,6 +3,7 @@
 
 mod admin;
 mod broker;
+mod broker_access;
 mod certificates;
 mod client;
 mod demo;

@@ -1,0 +1,24 @@
+//! Who may do what on the broker of the real binary.
+
+mod mqtt_client;
+mod topics;
+
+use std::net::SocketAddr;
+
+pub(crate) use self::mqtt_client::{Login, MqttClient, tcp};
+
+/// A broker on two workers with `rest` among its keys.
+fn settings(listen: SocketAddr, rest: &str) -> String {
+    format!(
+        r#"
+[runtime]
+workers = 2
+pin = false
+[servers.broker]
+protocol = "mqtt"
+listen = "{listen}"
+drain = "10s"
+{rest}
+"#
+    )
+}
