@@ -8,6 +8,7 @@
 
 mod certificates;
 mod client;
+mod client_certificates;
 mod server;
 mod service;
 
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 pub use certificates::{Certificate, Certificates};
 pub use client::{ClientTls, ClientTlsOptions, Roots};
+pub use client_certificates::ClientCertificates;
 pub use server::{ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsVersion};
 pub use service::{TlsFactory, TlsMode, TlsService, TlsServiceError};
 

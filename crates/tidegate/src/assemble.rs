@@ -8,6 +8,7 @@
 mod any_error;
 mod chain;
 mod mqtt;
+mod mqtt_proofs;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -24,14 +25,15 @@ use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
-    Certificate, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsConfigError, TlsMode,
-    TlsVersion,
+    Certificate, ClientCertificates, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys,
+    TlsConfigError, TlsMode, TlsVersion,
 };
 
 pub(crate) use self::any_error::AnyErrorFactory;
 pub use self::any_error::ConnectionError;
 pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
+use self::mqtt_proofs::ProofMaker;
 use crate::settings::{self, Protocol, Server, Settings};
 
 /// How long the process may take to write the rest of the access log before it ends.
@@ -64,6 +66,16 @@ pub enum AssembleError {
         /// How many workers there are.
         workers: usize,
     },
+    /// What clients of a broker prove themselves with.
+    #[error("servers.{server}.{key}: {problem}")]
+    Proof {
+        /// The server's name.
+        server: String,
+        /// Which of its keys.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// The access log cannot be written.
     #[error("access_log: {0}")]
     AccessLog(#[from] OpenError),
@@ -88,6 +100,7 @@ pub struct Assembler {
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
     meters: Meters,
     exchanges: Exchanges,
+    proofs: ProofMaker,
 }
 
 impl Assembler {
@@ -107,7 +120,7 @@ impl Assembler {
             let exchange = self.exchanges.of(&server.name, settings)?;
             return Ok(Change::Deploy {
                 site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(mqtt, exchange, tls),
+                chain: mqtt::site(&self.proofs.settings(server, mqtt)?, exchange, tls),
                 listeners: listeners(server),
             });
         }
@@ -227,6 +240,15 @@ impl Assembler {
                 settings::TlsVersion::Tls13 => TlsVersion::Tls13,
             },
             application_protocols,
+            clients: match (&tls.client_ca, tls.client_certificates) {
+                (None, _) => ClientCertificates::NotAsked,
+                (Some(ca), settings::ClientCertificates::Optional) => {
+                    ClientCertificates::Optional(ca.clone())
+                }
+                (Some(ca), settings::ClientCertificates::Required) => {
+                    ClientCertificates::Required(ca.clone())
+                }
+            },
             tickets: if tls.session_tickets {
                 SessionTickets::On(self.tickets().map_err(located)?)
             } else {
@@ -284,8 +306,14 @@ impl Files {
         let roots = upstreams
             .iter()
             .filter_map(|name| settings.upstreams.get(name)?.tls.as_ref()?.ca.as_ref());
+        let proofs = match &server.protocol {
+            Protocol::Mqtt(mqtt) => Some(mqtt.proofs.files()),
+            Protocol::Http => None,
+        };
         Self(
-            own.chain(roots)
+            own.chain(server.tls.iter().filter_map(|tls| tls.client_ca.as_ref()))
+                .chain(roots)
+                .chain(proofs.into_iter().flatten())
                 .map(|path| (path.clone(), std::fs::read(path).ok()))
                 .collect(),
         )

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::mqtt_passwd::PasswdArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -38,6 +39,16 @@ pub enum Verb {
     Drain(OperateArgs),
     /// Have a running process log more, or less.
     Log(LogArgs),
+    /// Help to run an MQTT broker.
+    #[command(subcommand)]
+    Mqtt(MqttVerb),
+}
+
+/// What is done for an MQTT broker.
+#[derive(Debug, Clone, Subcommand)]
+pub enum MqttVerb {
+    /// Set a user's password in a file, or take the user out of it.
+    Passwd(PasswdArgs),
 }
 
 /// Which running process is asked, and how its answer is shown.

@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use tidegate::check::check;
-use tidegate::cli::{Cli, LogArgs, Verb};
+use tidegate::cli::{Cli, LogArgs, MqttVerb, Verb};
+use tidegate::mqtt_passwd::passwd;
 use tidegate::operate::{Question, operate};
 use tidegate::run::run;
 
@@ -24,5 +25,6 @@ fn main() -> ExitCode {
         Verb::Log(LogArgs { level, operate: to }) => {
             operate(&Question::Log(level.as_str().to_owned()), &to)
         }
+        Verb::Mqtt(MqttVerb::Passwd(arguments)) => passwd(&arguments),
     }
 }

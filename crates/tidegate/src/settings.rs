@@ -37,7 +37,7 @@ pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
 pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
-pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
+pub use tls::{Certificate, ClientCertificates, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 
 use findings::{Finding, Findings, Span};

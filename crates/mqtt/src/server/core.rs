@@ -99,6 +99,7 @@ impl Core {
                 shards: exchange.cores(),
                 limits: settings.broker,
                 access: settings.access_rules(),
+                authenticator: settings.authenticator(),
                 seed: exchange.seed,
                 ..broker::Settings::default()
             },
@@ -142,6 +143,9 @@ impl Core {
         }
         if before.broker != settings.broker {
             self.handle(Input::Limits(Box::new(settings.broker)));
+        }
+        if before.methods != settings.methods {
+            self.handle(Input::Authenticator(settings.authenticator()));
         }
         if before.topics != settings.topics {
             self.handle(Input::Rules(settings.access_rules()));

@@ -4,8 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::proof::Proofs;
 use crate::access::rules::TopicRules;
 use crate::broker::access::{AccessRules, AllowAll};
+use crate::broker::auth::{Authenticator, NoMethods, SharedMethods};
 use crate::broker::limits::Limits;
 
 /// Settings of an MQTT server.
@@ -21,6 +23,10 @@ pub struct ServerSettings {
     pub linger: Duration,
     /// Who may come in without having proved who it is.
     pub anonymous: Anonymous,
+    /// How clients can prove who they are; without a proof nobody is asked for one.
+    pub proofs: Proofs,
+    /// Methods of enhanced authentication; without them none is offered.
+    pub methods: Option<SharedMethods>,
     /// Who may publish and subscribe to what; without it everybody may everything.
     pub topics: Option<Arc<TopicRules>>,
     /// Limits of the sessions, for each core.
@@ -35,6 +41,8 @@ pub enum Anonymous {
     Local,
     /// Everybody.
     Everybody,
+    /// Nobody.
+    Nobody,
 }
 
 impl Default for ServerSettings {
@@ -45,6 +53,8 @@ impl Default for ServerSettings {
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             anonymous: Anonymous::default(),
+            proofs: Proofs::default(),
+            methods: None,
             topics: None,
             broker: Limits::default(),
         }
@@ -52,6 +62,14 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
+    /// The methods of enhanced authentication, for the calling core.
+    pub(super) fn authenticator(&self) -> Rc<dyn Authenticator> {
+        match &self.methods {
+            Some(methods) => Rc::new(methods.clone()),
+            None => Rc::new(NoMethods),
+        }
+    }
+
     /// The rules on topics, for the calling core.
     pub(super) fn access_rules(&self) -> Rc<dyn AccessRules> {
         match &self.topics {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
-use tidegate_mqtt::server::{Exchange, MqttServerFactory};
+use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_runtime::worker::allowed_cores;
@@ -15,7 +15,7 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Settings};
+use crate::settings::Settings;
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
@@ -50,10 +50,10 @@ impl Exchanges {
     }
 }
 
-pub(super) fn site(mqtt: &Mqtt, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {
+pub(super) fn site(settings: &ServerSettings, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
-        .replace(MqttServerFactory::new(mqtt.settings.clone(), exchange))
+        .replace(MqttServerFactory::new(settings.clone(), exchange))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)

@@ -1,6 +1,8 @@
 //! What a server with `protocol = "mqtt"` says beside its listeners.
 
 mod access;
+mod proofs;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +12,15 @@ use tidegate_mqtt::broker::retained::RetainedLimits;
 use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
 use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
+use self::proofs::Proofs;
 use super::scalars::Zero;
 use super::section::Section;
 
 /// The keys of a server that only MQTT has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
+    /// How clients prove who they are.
+    pub proofs: Proofs,
     /// What clients are granted, on each worker.
     pub settings: ServerSettings,
     /// Open connections of the whole server, all workers together.
@@ -32,15 +37,23 @@ impl Mqtt {
                 &[
                     ("local", Anonymous::Local),
                     ("everybody", Anonymous::Everybody),
+                    ("nobody", Anonymous::Nobody),
                 ],
             )
-            .or(Anonymous::Local);
+            .optional();
+        let proofs = Proofs::read(section);
         let topics = section
             .read("access", access::EXPECTED, access::read_rules)
             .optional();
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
+        let proofs = proofs?;
+        let anonymous = anonymous?.unwrap_or(match proofs.is_empty() {
+            true => Anonymous::Local,
+            false => Anonymous::Nobody,
+        });
         Some(Self {
+            proofs,
             settings: ServerSettings {
                 connect_timeout: timeouts.connect,
                 close_timeout: timeouts.close,

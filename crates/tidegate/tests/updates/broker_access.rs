@@ -1,6 +1,10 @@
 //! Who may do what on the broker of the real binary.
 
+mod certificates;
 mod mqtt_client;
+mod passwords;
+mod scram;
+mod tokens;
 mod topics;
 
 use std::net::SocketAddr;

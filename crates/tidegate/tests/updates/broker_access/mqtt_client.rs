@@ -144,6 +144,11 @@ impl MqttClient {
 
     /// What SUBACK says.
     pub(crate) fn subscribe(&mut self, filter: &str) -> ReasonCode {
+        self.send_subscribe(filter);
+        self.subscribe_ack()
+    }
+
+    pub(crate) fn send_subscribe(&mut self, filter: &str) {
         self.send(&Packet::Subscribe(Subscribe {
             packet_identifier: PacketIdentifier::FIRST,
             subscription_identifier: None,
@@ -153,6 +158,9 @@ impl MqttClient {
                 options: SubscriptionOptions::default(),
             }],
         }));
+    }
+
+    pub(crate) fn subscribe_ack(&mut self) -> ReasonCode {
         match self.receive() {
             Some(Packet::SubscribeAck(ack)) => ack.reasons[0],
             other => panic!("SUBACK is awaited, not {other:?}"),
