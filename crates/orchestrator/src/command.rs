@@ -8,6 +8,7 @@ use tidegate_runtime::listener::{ListenAddr, ListenerSet};
 use tidegate_runtime::panic::PanicReport;
 use tokio::sync::oneshot;
 
+use crate::deployed::Idlers;
 use crate::site::{Generation, Phase, SiteName};
 
 /// An action on one site, the same on all workers.
@@ -157,10 +158,13 @@ pub(crate) enum Job<F> {
     Inspect {
         reply: oneshot::Sender<Vec<GenerationCount>>,
     },
+    /// Panics, to show what happens then.
+    Die,
     /// Drains everything within the time, and ends the executor. Answers how many
     /// connections had to be dropped.
     Stop {
         drain: Duration,
+        idlers: Idlers,
         reply: oneshot::Sender<usize>,
     },
 }

@@ -209,15 +209,17 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
     }
 
     /// Stops accepting once the queues are empty, then drains.
-    pub(crate) async fn retire(self) {
+    pub(crate) async fn retire(self, idlers: Idlers) {
         let Some(live) = self.live else {
             return;
         };
-        // Before the address is closed: who is refused there counts on the others being told.
-        live.slot.current().connections.hurry();
+        if idlers == Idlers::Leave {
+            // Before the address is closed: who is refused there counts on the others being told.
+            live.slot.current().connections.hurry();
+        }
         AcceptLoop::close_all(live.loops).await;
         let last = live.slot.current();
-        self.departures.see_off(&self.site, last, Idlers::Leave);
+        self.departures.see_off(&self.site, last, idlers);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::command::{
     ServiceCommandTask, SiteError,
 };
 use crate::container::{ServiceDeploymentContainer, ServiceSlot};
-use crate::deployed::Departures;
+use crate::deployed::{Departures, HURRY_GRACE, Idlers};
 use crate::factory::{Chain, ChainFactory};
 use crate::site::{Generation, SiteName};
 
@@ -40,7 +40,7 @@ impl<S> fmt::Debug for ServiceExecutor<S> {
 
 enum Next {
     Task,
-    Stop(Duration, oneshot::Sender<usize>),
+    Stop(Duration, Idlers, oneshot::Sender<usize>),
 }
 
 impl<S: Chain> ServiceExecutor<S> {
@@ -82,8 +82,8 @@ impl<S: Chain> ServiceExecutor<S> {
         F: ChainFactory<Service = S>,
     {
         while let Some(task) = receiver.receive().await {
-            if let Next::Stop(drain, reply) = self.perform(task.job).await {
-                let dropped = self.stop(drain, receiver).await;
+            if let Next::Stop(drain, idlers, reply) = self.perform(task.job).await {
+                let dropped = self.stop(drain, idlers, receiver).await;
                 // The control side may have stopped waiting.
                 let _ = reply.send(dropped);
                 return;
@@ -148,7 +148,13 @@ impl<S: Chain> ServiceExecutor<S> {
             Job::Inspect { reply } => {
                 let _ = reply.send(self.counts());
             }
-            Job::Stop { drain, reply } => return Next::Stop(drain, reply),
+            #[allow(clippy::panic, reason = "as it was told to")]
+            Job::Die => panic!("a drill"),
+            Job::Stop {
+                drain,
+                idlers,
+                reply,
+            } => return Next::Stop(drain, idlers, reply),
         }
         Next::Task
     }
@@ -289,7 +295,7 @@ impl<S: Chain> ServiceExecutor<S> {
         AcceptLoop::close_all(closing).await;
         for site in remove {
             if let Some(container) = self.sites.remove(site) {
-                container.retire().await;
+                container.retire(Idlers::Leave).await;
             }
         }
     }
@@ -325,14 +331,22 @@ impl<S: Chain> ServiceExecutor<S> {
     async fn stop<F>(
         &mut self,
         drain: Duration,
+        idlers: Idlers,
         receiver: &mut Receiver<ServiceCommandTask<F>>,
     ) -> usize {
         let departures = self.departures.clone();
         let dropped_before = departures.dropped();
         for (_, container) in self.sites.drain() {
-            container.retire().await;
+            container.retire(idlers).await;
         }
-        departures.hurry_all();
+        let drain = match idlers {
+            Idlers::Leave => {
+                departures.hurry_all();
+                drain
+            }
+            // They are told at the end of their site's time.
+            Idlers::Stay => drain + HURRY_GRACE,
+        };
         let answering = async {
             while let Some(task) = receiver.receive().await {
                 // Whoever asks for anything else sees that the worker is gone.

@@ -18,6 +18,7 @@ mod group;
 mod passed;
 mod seat;
 mod set;
+mod succession;
 
 pub use self::accept::{ACCEPT_BATCH, EMPTYING_MAX, Listener};
 pub use self::address::{ListenAddr, ParseListenAddrError};
@@ -30,6 +31,7 @@ pub use self::builder::{
 pub use self::passed::take_over;
 pub use self::seat::{HANDOVER_CAPACITY, HANDOVER_SLACK, ListenerCounters};
 pub use self::set::{ListenerSet, SocketId};
+pub use self::succession::{Heir, Predecessor, close_unclaimed};
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use crate::error::{Failure, PanicReport, install_hook};
 use crate::hub::{Hub, Orders};
 use crate::machine::{Action, Fault, Input, Outcome, UnitId};
 use crate::service::{Check, Exit, Parts, Work};
+use crate::severable::Severable;
 use crate::state::{EventKind, Phase, State};
 
 /// Starts the driver of `hub` on the current thread's runtime.
@@ -40,8 +41,8 @@ struct Driver {
 struct Live {
     parts: Parts,
     attempt: Option<Arc<Attempt>>,
-    run: Option<AbortHandle>,
-    hooks: BTreeMap<Phase, AbortHandle>,
+    run: Option<Severable>,
+    hooks: BTreeMap<Phase, Severable>,
     probes: Vec<AbortHandle>,
 }
 
@@ -173,11 +174,10 @@ impl Driver {
         live.watch_readiness(&context);
         let hub = Arc::clone(&self.hub);
         let work = called(&live.parts.run, context);
-        let task = spawn_local(async move {
+        live.run = Some(Severable::spawn(work, |work| async move {
             let outcome = judged(&hub, unit, Phase::Run, work).await;
             hub.input(Input::RunReturned(unit, outcome));
-        });
-        live.run = Some(task.abort_handle());
+        }));
     }
 
     fn hook(&mut self, unit: UnitId, phase: Phase) {
@@ -197,21 +197,21 @@ impl Driver {
         };
         let hub = Arc::clone(&self.hub);
         let work = called(hook, Context::new(Arc::clone(attempt)));
-        let task = spawn_local(async move {
+        let running = Severable::spawn(work, |work| async move {
             let outcome = judged(&hub, unit, phase, work).await;
             hub.input(Input::HookReturned(unit, phase, outcome));
         });
-        live.hooks.insert(phase, task.abort_handle());
+        live.hooks.insert(phase, running);
     }
 
     fn drop_phase(&mut self, unit: UnitId, phase: Phase) {
         if let Some(live) = self.live.get_mut(&unit) {
-            let task = match phase {
+            let running = match phase {
                 Phase::Run => live.run.take(),
                 phase => live.hooks.remove(&phase),
             };
-            if let Some(task) = task {
-                task.abort();
+            if let Some(running) = running {
+                running.sever();
             }
         }
         self.hub.fail(unit, phase, Failure::Unstopped);
@@ -306,8 +306,8 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.stop_probes();
         let hooks = self.hooks.values();
-        for task in hooks.chain(&self.run) {
-            task.abort();
+        for running in hooks.chain(&self.run) {
+            running.sever();
         }
     }
 }

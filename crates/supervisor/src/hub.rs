@@ -184,7 +184,7 @@ impl Hub {
         let present = shared.machine.by_name(&name);
         let present = present.and_then(|id| Some((id, shared.machine.unit(id)?.state.clone())));
         match present {
-            Some((id, State::Exited)) => {
+            Some((id, State::Exited)) if shared.is_concluded(id) => {
                 shared.forget(id);
             }
             Some(_) => return Err(AddError::Duplicate { name }),
@@ -474,6 +474,12 @@ impl Shared {
     fn input(&mut self, input: Input) {
         self.machine.input(input, Instant::now().into_std());
         self.actions.extend(self.machine.actions());
+    }
+
+    /// Whether its report is out: whoever forgets it before leaves those who wait without one.
+    fn is_concluded(&self, unit: UnitId) -> bool {
+        let record = self.records.get(&unit);
+        record.is_none_or(|it| it.slot.report.borrow().is_some())
     }
 
     /// The name that is free again, if it had one to itself.

@@ -62,6 +62,7 @@ pub mod queue;
 mod report;
 mod service;
 pub mod services;
+mod severable;
 mod state;
 pub mod systemd;
 

@@ -9,6 +9,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -72,6 +73,8 @@ impl Notice {
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<(UnixDatagram, SocketAddr)>,
+    /// Whether another process speaks for the service now.
+    left: AtomicBool,
 }
 
 impl Notifier {
@@ -102,6 +105,7 @@ impl Notifier {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: Some((socket, address)),
+            left: AtomicBool::new(false),
         })
     }
 
@@ -113,10 +117,20 @@ impl Notifier {
     /// Tells it, if somebody listens. A notice that cannot be sent is logged.
     pub fn tell(&self, notice: &Notice) {
         if let Some((socket, address)) = &self.socket
+            && !self.left.load(Ordering::Relaxed)
             && let Err(error) = socket.send_to_addr(notice.encode().as_bytes(), address)
         {
             tracing::warn!(?notice, %error, "systemd could not be told");
         }
+    }
+}
+
+impl Notifier {
+    /// Leaves the service to the process `pid`: systemd is told who it is, and from this one
+    /// nothing more.
+    pub fn leave_to(&self, pid: u32) {
+        self.tell(&Notice::MainPid(pid));
+        self.left.store(true, Ordering::Relaxed);
     }
 }
 

@@ -18,7 +18,7 @@ use tidegate_orchestrator::HURRY_GRACE;
 use tidegate_runtime::connections::{Accepted, Connections};
 use tidegate_runtime::listener::{
     Admission, Admitted, BindError, Incoming, ListenAddr, Listener, ListenerBuilder,
-    ListenerOptions, Pass,
+    ListenerOptions, ListenerSet, Pass,
 };
 use tidegate_runtime::worker::WorkerIndex;
 use tidegate_service::{MakeService, Service as _};
@@ -28,6 +28,7 @@ use tidegate_supervisor::{
 };
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use self::answer::Answerer;
 use crate::process::control::Control;
@@ -40,8 +41,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// What the admin server is made from.
 pub struct Admin {
-    addresses: Vec<ListenAddr>,
+    listening: ListenerSet,
     answerer: Answerer,
+    left: CancellationToken,
 }
 
 /// Why there is no admin server.
@@ -55,6 +57,9 @@ pub enum AdminError {
         /// Why.
         source: io::Error,
     },
+    /// It cannot listen.
+    #[error("the admin server: {0}")]
+    Listen(#[from] BindError),
     /// Its token is no token.
     #[error("admin.token_file: {path} has no token: one line of visible ASCII characters")]
     NoToken {
@@ -64,37 +69,51 @@ pub enum AdminError {
 }
 
 impl Admin {
-    /// As the settings want it; answers by asking `control` and `services`.
+    /// As the settings want it; answers by asking `control` and `services`, and nobody any
+    /// more who comes after another process was `left` the listeners.
     ///
     /// # Errors
     ///
-    /// The token cannot be read.
+    /// The token cannot be read, or an address is taken.
     pub fn new(
         wanted: &settings::Admin,
         control: Control,
         services: OrchestratorHandle,
+        left: CancellationToken,
     ) -> Result<Self, AdminError> {
         let token = wanted.token.as_ref().map(read_token).transpose()?;
         let listen = wanted.listen.iter();
         Ok(Self {
-            addresses: listen.map(|it| it.address.clone()).collect(),
-            answerer: Answerer::new(control, services, token),
+            listening: listen_at(listen.map(|it| it.address.clone()).collect())?,
+            answerer: Answerer::new(control, services, token, wanted.drills),
+            left,
         })
     }
 
     /// As a service, ready when it listens.
     pub fn into_service(self, name: &str) -> Service {
         let Self {
-            addresses,
+            listening,
             answerer,
+            left,
         } = self;
         let answerer = Arc::new(answerer);
         let bind = move || {
-            let bound = bind(addresses.clone());
-            async move { bound.map_err(BoxError::from) }
+            let listeners = listening.for_worker(WorkerIndex(0));
+            let admission = listening.admission();
+            async move {
+                let listeners = listeners.map_err(BoxError::from)?;
+                Ok((listeners, admission))
+            }
         };
         server_service(name, bind, move |(listeners, admission), context| {
-            serve(listeners, admission, Arc::clone(&answerer), context)
+            serve(
+                listeners,
+                admission,
+                Arc::clone(&answerer),
+                left.clone(),
+                context,
+            )
         })
         .restart(Restart::OnFailure(Backoff::default()))
         .stop(StopPolicy {
@@ -123,9 +142,7 @@ fn read_token(token: &Token) -> Result<Secret, AdminError> {
     }
 }
 
-type Bound = (Vec<Listener>, Admission);
-
-fn bind(addresses: Vec<ListenAddr>) -> Result<Bound, BindError> {
+fn listen_at(addresses: Vec<ListenAddr>) -> Result<ListenerSet, BindError> {
     let options = ListenerOptions {
         connections_max: CONNECTIONS_MAX,
         ..ListenerOptions::default()
@@ -135,7 +152,7 @@ fn bind(addresses: Vec<ListenAddr>) -> Result<Bound, BindError> {
     for address in set.local_addresses() {
         tracing::info!(%address, "the admin server listens");
     }
-    Ok((set.for_worker(WorkerIndex(0))?, set.admission()))
+    Ok(set)
 }
 
 /// What its connections share.
@@ -149,6 +166,7 @@ async fn serve(
     listeners: Vec<Listener>,
     admission: Admission,
     answerer: Arc<Answerer>,
+    left: CancellationToken,
     context: Context,
 ) -> Result<(), BoxError> {
     let settings = ServerSettings {
@@ -164,9 +182,14 @@ async fn serve(
     for listener in listeners {
         accepting.spawn_local(accept(listener, Rc::clone(&shared)));
     }
-    context.drain().cancelled().await;
+    tokio::select! {
+        () = context.drain().cancelled() => {}
+        // Who asks now means the other process.
+        () = left.cancelled() => {}
+    }
     // Dropped with their listeners.
     accepting.abort_all();
+    context.drain().cancelled().await;
     // Whoever idles leaves at once; an answer under way is finished.
     shared.connections.hurry();
     if timeout(DRAIN, shared.connections.idle()).await.is_err() {

@@ -25,7 +25,7 @@ pub struct Cli {
 /// What the process is asked to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
-    /// Serve traffic; SIGHUP or a changed file reloads, SIGTERM or SIGINT drains.
+    /// Serve traffic; SIGHUP or a changed file reloads, SIGUSR2 upgrades, SIGTERM or SIGINT drains.
     Run(RunArgs),
     /// Say everything that is wrong with a configuration file; exit code 2 if it is.
     Check(CheckArgs),
@@ -37,6 +37,9 @@ pub enum Verb {
     Reload(OperateArgs),
     /// Have a running process stop in order.
     Drain(OperateArgs),
+    /// Have a running process start the program anew and leave its listeners to it; exit code
+    /// 1 if the new one does not come to serve.
+    Upgrade(OperateArgs),
     /// Have a running process log more, or less.
     Log(LogArgs),
     /// Help to run an MQTT broker.

@@ -20,6 +20,7 @@ use tidegate_service::{ArcAsyncMakeService, MakeService, Service};
 use crate::assemble::{AnyErrorFactory, SiteChain, SiteChange};
 use crate::cli::LogFormat;
 use crate::process::Plan;
+use crate::process::upgrade::Program;
 use crate::settings::{self, Colour};
 
 /// The ports tried first; the kernel picks others if they are taken.
@@ -55,7 +56,7 @@ impl Demo {
     /// # Errors
     ///
     /// Its settings are wrong: a defect of ours.
-    pub fn into_plan(self, log_format: LogFormat) -> Result<Plan, String> {
+    pub fn into_plan(self, log_format: LogFormat, program: Program) -> Result<Plan, String> {
         let socket = self.directory.join("origin.sock");
         let text = settings_text(self.address, self.admin, &socket);
         let settings = settings::parse(&text, "demo", Path::new(""))
@@ -66,6 +67,8 @@ impl Demo {
             config: None,
             demo: Some(self),
             log_format,
+            program,
+            predecessor: None,
         })
     }
 

@@ -1,21 +1,24 @@
 //! What is deployed, and how it becomes something else: all of it or nothing.
 
+mod supervised;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use thiserror::Error;
-use tidegate_gateway::access_log::CloseError;
+use tidegate_gateway::access_log::{AccessLog, CloseError};
 use tidegate_gateway::meter::Meters;
-use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
+use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_orchestrator::{
-    ApplyError, Change, Generation, ShutdownReport, SiteName, Status, WorkerManager,
+    ApplyError, Change, CommandError, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
 use tidegate_runtime::listener::ListenerBuilder;
-use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
-use tokio::task::spawn_local;
+use tidegate_runtime::worker::WorkerIndex;
+use tidegate_supervisor::{AddError, OrchestratorHandle};
 
+use self::supervised::{LogWriter, Names};
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
 use crate::settings::{self, EndpointAddress, Plan, Settings, plan};
 
@@ -51,57 +54,15 @@ pub struct Updated {
     pub plan: Plan,
 }
 
-/// The look-up of names with one set of time limits, a service of its own; it ends when this
-/// is dropped.
-struct Names {
-    resolver: ResolverHandle,
-    services: OrchestratorHandle,
-    service: Arc<str>,
-}
-
-impl Names {
-    /// `number` tells it from those of other limits, which end when nobody needs them.
-    fn start(
-        dns: &settings::Dns,
-        services: &OrchestratorHandle,
-        number: u32,
-    ) -> Result<Self, AddError> {
-        let (handle, run) = resolver(ResolverSettings {
-            refresh: dns.refresh,
-            timeout: dns.timeout,
-            ..ResolverSettings::default()
-        });
-        let service: Arc<str> = format!("dns-{number}").into();
-        services.add(Service::once(Arc::clone(&service), |context| {
-            let drain = context.drain().clone();
-            run.run(SystemLookup, drain.cancelled_owned())
-        }))?;
-        Ok(Self {
-            resolver: handle,
-            services: services.clone(),
-            service,
-        })
-    }
-}
-
-impl Drop for Names {
-    fn drop(&mut self) {
-        let (services, service) = (self.services.clone(), Arc::clone(&self.service));
-        spawn_local(async move {
-            // One that stops with the rest is forgotten with the rest.
-            let _ = services.remove(&service).await;
-        });
-    }
-}
-
 /// The workers, what they serve, and the settings it was made from.
 pub struct Deployer {
     manager: WorkerManager<SiteChain, ListenerBuilder>,
     assembler: Assembler,
     services: OrchestratorHandle,
     names: Names,
-    /// How many look-ups there have been.
-    names_started: u32,
+    log_writer: Option<LogWriter>,
+    /// How many services were started for what is deployed.
+    started: u32,
     settings: Settings,
     files: BTreeMap<String, Files>,
 }
@@ -123,7 +84,8 @@ impl Deployer {
         let mut deployer = Self {
             assembler: Assembler::default(),
             names: Names::start(&settings.dns, &services, 0)?,
-            names_started: 1,
+            log_writer: None,
+            started: 1,
             services,
             settings: Settings {
                 servers: BTreeMap::new(),
@@ -164,8 +126,7 @@ impl Deployer {
         let names = if settings.dns == self.settings.dns {
             None
         } else {
-            let number = self.names_started;
-            self.names_started += 1;
+            let number = self.next_number();
             Some(Names::start(&settings.dns, &self.services, number)?)
         };
         let common = Common {
@@ -203,11 +164,36 @@ impl Deployer {
         })
     }
 
+    fn next_number(&mut self) -> u32 {
+        let number = self.started;
+        self.started += 1;
+        number
+    }
+
+    /// Has the log's writer among the services, if it is another than before.
+    fn supervise_log(&mut self, log: Option<&Rc<AccessLog>>) {
+        let Some(log) = log else {
+            self.log_writer = None;
+            return;
+        };
+        let same = |old: &Rc<AccessLog>| Rc::ptr_eq(old, log);
+        if self.assembler.current_access_log().is_some_and(same) {
+            return;
+        }
+        let number = self.next_number();
+        match LogWriter::watch(log, &self.services, number) {
+            Ok(writer) => self.log_writer = Some(writer),
+            // The process stops, and with it this update.
+            Err(error) => tracing::debug!(%error, "the access log's writer is not supervised"),
+        }
+    }
+
     /// From now on these are the settings in force.
     fn keep(&mut self, settings: Settings, names: Option<Names>, common: Common) {
         if let Some(names) = names {
             self.names = names;
         }
+        self.supervise_log(common.access_log.as_ref());
         self.assembler.keep_access_log(&settings, common.access_log);
         let command_timeout = settings.runtime.command_timeout;
         self.manager.set_command_timeout(command_timeout);
@@ -258,10 +244,27 @@ impl Deployer {
     /// Stops accepting, lets every connection finish within its server's `drain`,
     /// and ends the workers.
     pub async fn shutdown(&self) -> ShutdownReport {
+        self.manager.shutdown(self.longest_drain()).await
+    }
+
+    /// As [`Deployer::shutdown`], when another process has the listeners: connections that
+    /// idle leave with the answer to their next request.
+    pub async fn hand_over(&self) -> ShutdownReport {
+        self.manager.hand_over(self.longest_drain()).await
+    }
+
+    fn longest_drain(&self) -> Duration {
         let drains = self.settings.servers.values().map(|server| server.drain);
-        self.manager
-            .shutdown(drains.max().unwrap_or(Duration::ZERO))
-            .await
+        drains.max().unwrap_or(Duration::ZERO)
+    }
+
+    /// Makes a worker die of a panic.
+    ///
+    /// # Errors
+    ///
+    /// There is no such worker, or it does not take commands.
+    pub fn kill_worker(&self, worker: WorkerIndex) -> Result<(), CommandError> {
+        self.manager.kill_worker(worker)
     }
 
     /// Writes what is left of the access log; after [`Deployer::shutdown`].

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Verb::Status(arguments) => operate(&Question::Status, &arguments),
         Verb::Services(arguments) => operate(&Question::Services, &arguments),
         Verb::Reload(arguments) => operate(&Question::Reload, &arguments),
+        Verb::Upgrade(arguments) => operate(&Question::Upgrade, &arguments),
         Verb::Drain(arguments) => operate(&Question::Drain, &arguments),
         Verb::Log(LogArgs { level, operate: to }) => {
             operate(&Question::Log(level.as_str().to_owned()), &to)

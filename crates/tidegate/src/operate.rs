@@ -1,4 +1,4 @@
-//! `tidegate status`, `services`, `reload`, `drain`, `log`: what an operator asks a running
+//! `tidegate status`, `services`, `reload`, `drain`, `upgrade`, `log`: what an operator asks a running
 //! process, by its admin server.
 
 mod ask;
@@ -30,6 +30,8 @@ pub enum Question {
     Reload,
     /// Stop in order.
     Drain,
+    /// Leave the listeners to a new process.
+    Upgrade,
     /// Log by other directives.
     Log(String),
 }
@@ -51,6 +53,7 @@ pub fn operate(question: &Question, arguments: &OperateArgs) -> ExitCode {
     let (method, path) = match question {
         Question::Status | Question::Services => (Method::GET, "/status".to_owned()),
         Question::Reload => (Method::POST, "/reload".to_owned()),
+        Question::Upgrade => (Method::POST, "/upgrade".to_owned()),
         Question::Drain => (Method::POST, "/drain".to_owned()),
         Question::Log(level) => (Method::PUT, format!("/log?level={level}")),
     };
@@ -82,6 +85,7 @@ fn shown(question: &Question, answer: &Answer, presentation: Presentation) -> St
         Question::Status if answer.status.is_success() => show::status(value),
         Question::Services if answer.status.is_success() => show::services(value),
         Question::Reload => show::reload(value),
+        Question::Upgrade => show::upgrade(value),
         _ => answer.text.clone(),
     }
 }

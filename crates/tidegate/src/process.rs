@@ -8,7 +8,9 @@ pub mod commands;
 mod config_watch;
 pub mod control;
 pub(crate) mod deployment;
+pub mod predecessor;
 mod systemd;
+pub mod upgrade;
 mod workers;
 
 use std::io;
@@ -17,13 +19,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_orchestrator::{RuntimeConfig, SHUTDOWN_GRACE, WorkerManager};
+use tidegate_runtime::listener::Predecessor;
 use tidegate_supervisor::systemd::{Notice, Notifier};
 use tidegate_supervisor::{AddError, Budget, Orchestrator, OrchestratorHandle, StopPolicy};
+
+use tokio_util::sync::CancellationToken;
 
 use self::commands::command_service;
 use self::config_watch::config_watch;
 use self::control::Control;
 use self::deployment::Deployment;
+use self::predecessor::departure;
+use self::upgrade::Program;
 use self::workers::worker;
 use crate::admin::{self, Admin};
 use crate::assemble::{SiteChain, SiteChange};
@@ -37,6 +44,7 @@ pub const DEPLOYMENT: &str = "deployment";
 /// The service that answers operators.
 pub const ADMIN: &str = "admin";
 const CONFIG_WATCH: &str = "config-watch";
+const PREDECESSOR: &str = "predecessor";
 const WATCHDOG: &str = "systemd-watchdog";
 
 /// What a stop may take beyond the longest `drain` of a server.
@@ -54,6 +62,10 @@ pub struct Plan {
     pub demo: Option<Demo>,
     /// How mistakes of a later file are told.
     pub log_format: LogFormat,
+    /// What an upgrade starts.
+    pub program: Program,
+    /// Whom this process replaces.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// The process, assembled.
@@ -93,7 +105,11 @@ impl Process {
             config,
             demo,
             log_format,
+            program,
+            predecessor,
         } = plan;
+        let predecessor = predecessor.map(Arc::new);
+        let left = CancellationToken::new();
         let orchestrator = Orchestrator::builder("tidegate")
             .budget(budget(&settings))
             .build();
@@ -103,7 +119,7 @@ impl Process {
 
         orchestrator.add(systemd::watchdog(WATCHDOG, &notifier))?;
         if let Some(wanted) = &settings.admin {
-            let admin = Admin::new(wanted, control.clone(), orchestrator.handle())?;
+            let admin = Admin::new(wanted, control.clone(), orchestrator.handle(), left.clone())?;
             orchestrator.add(admin.into_service(ADMIN))?;
         }
         let mut manager = WorkerManager::<SiteChain, _>::new(RuntimeConfig {
@@ -116,8 +132,13 @@ impl Process {
         for worker in workers {
             orchestrator.add(worker)?;
         }
+        if let Some(predecessor) = &predecessor {
+            orchestrator.add(departure(PREDECESSOR, Arc::clone(predecessor)))?;
+        }
+        // A program of which there can be one only waits for the predecessor's to end.
+        let before_programs = predecessor.is_some().then_some(PREDECESSOR);
         for command in settings.commands.values() {
-            orchestrator.add(command_service(command))?;
+            orchestrator.add(command_service(command).requires(before_programs))?;
         }
         let config_watch = watch.map(|watch| {
             let known = watch.known();
@@ -133,6 +154,9 @@ impl Process {
             known,
             requests,
             notifier: Arc::clone(&notifier),
+            program,
+            predecessor,
+            left,
         };
         let deployment = deployment
             .into_service(DEPLOYMENT)

@@ -4,16 +4,19 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tidegate_runtime::listener::take_over;
 use tidegate_supervisor::systemd::{Notice, passed_sockets};
-use tidegate_supervisor::{Cause, EventKind, ExitReport};
+use tidegate_supervisor::{Cause, Event, EventKind, ExitReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check::BAD_CONFIG;
 use crate::cli::RunArgs;
 use crate::demo::Demo;
 use crate::process::deployment::tell;
+use crate::process::predecessor::inherit;
+use crate::process::upgrade::Program;
 use crate::process::{DEPLOYMENT, Plan, Process};
 use crate::settings;
 
@@ -49,6 +52,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reopen: Signal,
+    upgrade: Signal,
 }
 
 /// What a signal asks for.
@@ -56,6 +60,7 @@ enum Asked {
     Stop(&'static str),
     Reload,
     ReopenLog,
+    Upgrade,
 }
 
 impl Signals {
@@ -65,6 +70,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -76,28 +82,32 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
             _ = self.hangup.recv() => Asked::Reload,
             _ = self.reopen.recv() => Asked::ReopenLog,
+            _ = self.upgrade.recv() => Asked::Upgrade,
         }
     }
 }
 
 fn start(arguments: &RunArgs) -> Result<(Process, Signals), ExitCode> {
+    // Before the file can become another.
+    let program = Program::current().map_err(|error| not_started(&error))?;
     let signals = Signals::install().map_err(|error| not_started(&error))?;
-    let plan = match &arguments.config {
-        Some(path) => from_file(path, arguments)?,
+    let mut plan = match &arguments.config {
+        Some(path) => from_file(path, arguments, program)?,
         None => {
             let demo = Demo::new().map_err(|error| not_started(&error))?;
-            demo.into_plan(arguments.log_format)
+            demo.into_plan(arguments.log_format, program)
                 .map_err(|error| not_started(&error))?
         }
     };
     take_over_sockets();
+    plan.predecessor = inherit().map_err(|error| not_started(&error))?;
     let process = Process::new(plan).map_err(|error| not_started(&error))?;
     let started = process.orchestrator().start();
     started.map_err(|error| not_started(&error))?;
     Ok((process, signals))
 }
 
-fn from_file(path: &Path, arguments: &RunArgs) -> Result<Plan, ExitCode> {
+fn from_file(path: &Path, arguments: &RunArgs, program: Program) -> Result<Plan, ExitCode> {
     let settings = settings::load(path).map_err(|report| {
         tell(&report, arguments.log_format);
         ExitCode::from(BAD_CONFIG)
@@ -108,6 +118,8 @@ fn from_file(path: &Path, arguments: &RunArgs) -> Result<Plan, ExitCode> {
         config: Some(path.to_owned()),
         demo: None,
         log_format: arguments.log_format,
+        program,
+        predecessor: None,
     })
 }
 
@@ -143,19 +155,28 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
     tokio::pin!(ended);
     let report = loop {
         let asked = tokio::select! {
-            report = &mut ended => break report,
-            asked = signals.next() => asked,
+            // Events first: a short stop may be over before anybody was told of it.
+            biased;
             event = events.recv() => {
-                // Whoever asked for the stop, systemd is told.
-                if event.is_ok_and(|it| matches!(it.kind, EventKind::Unready(_))) {
-                    process.notify(&Notice::Stopping);
-                    process.notify(&Notice::ExtendTimeout(all.budget().total));
+                if let Ok(event) = event {
+                    announce(&event, &process, all.budget().total);
                 }
                 continue;
             }
+            asked = signals.next() => asked,
+            report = &mut ended => break report,
         };
         match asked {
             Asked::ReopenLog => process.control().reopen_log(),
+            Asked::Upgrade => {
+                let control = process.control().clone();
+                tokio::task::spawn_local(async move {
+                    // The outcome is logged where the upgrade happens.
+                    if control.upgrade("SIGUSR2").await.is_err() {
+                        tracing::warn!("SIGUSR2 came at a bad moment; nothing was upgraded");
+                    }
+                });
+            }
             Asked::Reload => {
                 let control = process.control().clone();
                 tokio::task::spawn_local(async move {
@@ -181,6 +202,21 @@ async fn attend(process: Process, mut signals: Signals) -> ExitCode {
     match report {
         Ok(report) => conclude(&report, was_ready, haste),
         Err(error) => not_started(&error),
+    }
+}
+
+/// Tells systemd that a stop begins, whoever asked for it, and the log what fails.
+fn announce(event: &Event, process: &Process, budget: Duration) {
+    match &event.kind {
+        EventKind::Unready(_) => {
+            process.notify(&Notice::Stopping);
+            process.notify(&Notice::ExtendTimeout(budget));
+        }
+        EventKind::Failed(error) => {
+            let service = event.service.as_deref().unwrap_or_default();
+            tracing::warn!(service, %error, "a service failed");
+        }
+        _ => {}
     }
 }
 

@@ -28,7 +28,7 @@ mod tls;
 mod upstream;
 
 pub use address::EndpointAddress;
-pub use admin::{Admin, Secret, Token};
+pub use admin::{Admin, Drills, Secret, Token};
 pub use command::{Command, CommandRestart};
 pub use limits::{Limits, Timeouts};
 pub use mqtt::Mqtt;

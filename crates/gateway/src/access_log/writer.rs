@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tidegate_runtime::clock::{self, Tick};
+use tokio::sync::watch;
 
 /// How many chunks may wait for the writer before more are dropped.
 pub const CHUNKS_MAX: usize = 64;
@@ -117,6 +118,8 @@ impl LogSender {
 pub struct AccessLog {
     sender: LogSender,
     done: Receiver<()>,
+    /// Closed when the writer has ended, however that came.
+    alive: watch::Receiver<()>,
 }
 
 impl AccessLog {
@@ -164,6 +167,13 @@ impl AccessLog {
         }
     }
 
+    /// Waits until the writer has ended: after [`Self::close`], or because of a defect.
+    /// Cancellation safe.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut alive = self.alive.clone();
+        async move { while alive.changed().await.is_ok() {} }
+    }
+
     /// Asks the writer to open the file by its name again before the next chunk, after
     /// the old one was moved away. Lines handed over before may still go to the old
     /// file. Without a file, nothing happens.
@@ -202,6 +212,7 @@ impl AccessLog {
     fn start(sink: Sink) -> Result<Self, OpenError> {
         let (queue, chunks) = sync_channel(CHUNKS_MAX);
         let (ended, done) = sync_channel(1);
+        let (living, alive) = watch::channel(());
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             sink,
@@ -212,6 +223,7 @@ impl AccessLog {
         thread::Builder::new()
             .name("tg-access-log".to_owned())
             .spawn(move || {
+                let _living = living;
                 writer.run(&chunks);
                 // Nobody may be waiting.
                 let _ = ended.try_send(());
@@ -220,6 +232,7 @@ impl AccessLog {
         Ok(Self {
             sender: LogSender { queue, shared },
             done,
+            alive,
         })
     }
 }

@@ -39,6 +39,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The longest a closing connection waits for the client to stop sending.
 const LINGER: Duration = Duration::from_secs(2);
+/// How long a client that idled when it was sent away may have a request on the way, which is
+/// not to meet with a reset.
+const FAREWELL_LINGER: Duration = Duration::from_millis(200);
 /// The most a closing connection reads meanwhile.
 const LINGER_BYTES: usize = 1024 * 1024;
 
@@ -59,6 +62,14 @@ enum Next {
     Linger,
     Http2,
     Upgrade(Upgrade),
+}
+
+/// What waiting for a request came to.
+enum Waited {
+    Request,
+    End,
+    /// Somebody wants the client to go, who may be sending at this moment.
+    Leave,
 }
 
 /// What reading a head came to.
@@ -106,9 +117,16 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         // When room is needed, it goes before those that ask for something.
         self.handle.mark_idle();
         loop {
-            if !self.request_begins().await {
-                Box::pin(self.close()).await;
-                return Ok(Ended::Closed);
+            match self.request_begins().await {
+                Waited::Request => {}
+                Waited::End => {
+                    Box::pin(self.close()).await;
+                    return Ok(Ended::Closed);
+                }
+                Waited::Leave => {
+                    Box::pin(self.linger(FAREWELL_LINGER)).await;
+                    return Ok(Ended::Closed);
+                }
             }
             match in_place::boxed(|| self.burst()).await? {
                 Next::Idle => {}
@@ -117,7 +135,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                     return Ok(Ended::Closed);
                 }
                 Next::Linger => {
-                    Box::pin(self.linger()).await;
+                    Box::pin(self.linger(LINGER)).await;
                     return Ok(Ended::Closed);
                 }
                 Next::Http2 => {
@@ -140,28 +158,33 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         self.wire.borrow().deadline.arm(limit);
     }
 
-    /// Waits until the client sends something; false when it is time to close.
-    async fn request_begins(&self) -> bool {
+    /// Waits until the client sends something, or it is time to close.
+    async fn request_begins(&self) -> Waited {
         let mut is_hastened = false;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             if let Poll::Ready(ready) = wire.io.poll_readable(cx) {
                 wire.is_readable = true;
-                return Poll::Ready(ready.is_ok());
+                let come = ready.map_or(Waited::End, |()| Waited::Request);
+                return Poll::Ready(come);
             }
             if wire.deadline.poll_elapsed(cx).is_ready() {
                 self.count_silence(is_hastened);
-                return Poll::Ready(false);
+                return Poll::Ready(Waited::End);
             }
             if is_hastened || self.handle.poll_leaving(cx).is_pending() {
                 return Poll::Pending;
             }
-            if self.served > 0 || self.handle.is_evicted() {
-                return Poll::Ready(false);
+            // Somebody waits for its place.
+            if self.handle.is_evicted() {
+                return Poll::Ready(Waited::End);
+            }
+            if self.served > 0 {
+                return Poll::Ready(Waited::Leave);
             }
             is_hastened = true;
             wire.deadline.arm(NEWCOMER_GRACE);
-            wire.deadline.poll_elapsed(cx).map(|()| false)
+            wire.deadline.poll_elapsed(cx).map(|()| Waited::End)
         })
         .await
     }
@@ -455,8 +478,8 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
 
     /// Closes without resetting a client that is still sending: says that we are
     /// done, then reads until it is (RFC 9112 section 9.6).
-    async fn linger(&self) {
-        self.arm(LINGER);
+    async fn linger(&self, limit: Duration) {
+        self.arm(limit);
         let mut read = 0;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();

@@ -7,7 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::WorkerManager;
 use super::table::WorkerSeat;
-use crate::command::Job;
+use crate::command::{CommandError, Job};
+use crate::deployed::Idlers;
 use crate::factory::ChainFactory;
 
 /// How long after the drain deadline the workers' threads may take to end.
@@ -32,6 +33,17 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
     /// [`Self::abort`], called meanwhile, cuts it short. Cancellation: the shutdown goes on,
     /// and nobody waits for the threads.
     pub async fn shutdown(&self, drain: Duration) -> ShutdownReport {
+        self.end(drain, Idlers::Leave).await
+    }
+
+    /// As [`Self::shutdown`], when somebody else listens at all addresses already: connections
+    /// that idle may stay until their next request and leave with its answer, so that no
+    /// request crosses a close; at the end of their site's drain time they go, too.
+    pub async fn hand_over(&self, drain: Duration) -> ShutdownReport {
+        self.end(drain, Idlers::Stay).await
+    }
+
+    async fn end(&self, drain: Duration, idlers: Idlers) -> ShutdownReport {
         let shared = &self.shared;
         shared.lifespan.drain();
         let mut ledger = shared.ledger.lock().await;
@@ -42,7 +54,13 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
             let mut table = shared.table();
             // Given up here, so that the workers find their listeners retired.
             table.deployed.clear();
-            let stop = |seat: &WorkerSeat<F>| seat.ask(|reply| Job::Stop { drain, reply });
+            let stop = |seat: &WorkerSeat<F>| {
+                seat.ask(|reply| Job::Stop {
+                    drain,
+                    idlers,
+                    reply,
+                })
+            };
             let asked: Vec<_> = table.workers.iter().map(stop).collect();
             (asked, std::mem::take(&mut table.watches))
         };
@@ -69,6 +87,18 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
             }
         }
         report
+    }
+
+    /// Makes a worker die of a panic, as a defect would, to show that the others go on and that
+    /// it comes back.
+    ///
+    /// # Errors
+    ///
+    /// There is no such worker, or it does not take commands.
+    pub fn kill_worker(&self, worker: WorkerIndex) -> Result<(), CommandError> {
+        let table = self.shared.table();
+        let seat = table.workers.iter().find(|it| it.index == worker);
+        seat.ok_or(CommandError::WorkerGone)?.tell(Job::Die)
     }
 
     /// Ends all workers now: their connections are dropped. Follow with [`Self::shutdown`] to

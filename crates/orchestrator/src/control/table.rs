@@ -81,6 +81,11 @@ impl<F> WorkerSeat<F> {
         }
     }
 
+    pub(super) fn tell(&self, job: Job<F>) -> Result<(), CommandError> {
+        let sent = self.mailbox.send(job.into());
+        sent.map_err(|error| not_sent(&error))
+    }
+
     pub(super) fn reserve(&self) -> Result<Place<F>, CommandError> {
         let reserved = self.mailbox.reserve().map_err(|error| not_sent(&error))?;
         Ok(Place {

@@ -66,6 +66,8 @@ type Socket = (OwnedFd, Option<SocketAddr>);
 pub struct Listener {
     group: Arc<Group>,
     worker: WorkerIndex,
+    /// Which of the group's sockets it is.
+    index: usize,
     seats: Arc<[Arc<Seat>]>,
     socket: AsyncFd<OwnedFd>,
     inbox: Option<Inbox>,
@@ -75,8 +77,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(group: &Arc<Group>, worker: WorkerIndex) -> Result<Self, BindError> {
-        let socket = group.socket(worker)?;
+    pub(super) fn new(
+        group: &Arc<Group>,
+        worker: WorkerIndex,
+        index: usize,
+    ) -> Result<Self, BindError> {
+        let socket = group.socket(index)?;
         // SAFETY: an `OwnedFd` keeps its descriptor open and answers with the same number for as
         // long as it lives; the `AsyncFd` owns it, deregisters it before dropping it, and it is
         // only ever lent out by shared reference.
@@ -88,6 +94,7 @@ impl Listener {
         Ok(Self {
             group: Arc::clone(group),
             worker,
+            index,
             seats: group.seats(),
             socket,
             inbox: None,
@@ -206,7 +213,7 @@ impl Listener {
             Ok(socket) if left > 0 => return self.keep(socket),
             Err(error) if left > 0 && concerns_one_connection(&error) => self.failed(&error),
             Ok(_) | Err(_) => {
-                self.group.release(self.worker);
+                self.group.release(self.index);
                 self.phase = Phase::Ended;
             }
         }

@@ -91,6 +91,22 @@ fn prepare(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps what the predecessor was passed.
+pub(super) fn keep(name: &str, sockets: Vec<OwnedFd>) {
+    let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    for socket in sockets {
+        passed.entry(name.to_owned()).or_insert(socket);
+    }
+}
+
+/// Duplicates of all of them, by name.
+pub(super) fn all() -> io::Result<Vec<(String, OwnedFd)>> {
+    let passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = passed.iter();
+    all.map(|(name, socket)| Ok((name.clone(), socket.try_clone()?)))
+        .collect()
+}
+
 /// A duplicate of the socket of that name, and where it is bound.
 pub(super) fn bound(name: &str) -> io::Result<(OwnedFd, ListenAddr)> {
     let passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);

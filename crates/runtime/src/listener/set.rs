@@ -120,7 +120,8 @@ impl ListenerSet {
         Ok(())
     }
 
-    /// This worker's listeners, one per address, on the calling worker's event loop.
+    /// This worker's listeners, one per address (more where a predecessor had more workers, whose
+    /// queues somebody has to serve), on the calling worker's event loop.
     ///
     /// # Errors
     ///
@@ -147,7 +148,10 @@ impl ListenerSet {
             .tenures
             .iter()
             .filter(|tenure| !is_served(SocketId::of(tenure)))
-            .map(|tenure| Listener::new(&tenure.group, worker))
+            .flat_map(|tenure| {
+                let sockets = tenure.group.sockets_of(worker).into_iter();
+                sockets.map(|socket| Listener::new(&tenure.group, worker, socket))
+            })
             .collect()
     }
 

@@ -148,22 +148,29 @@ fn a_closed_address_is_emptied_first_and_a_kept_one_is_left_to_others() {
 }
 
 #[test]
-fn who_has_emptied_its_queue_gets_no_more_while_others_still_empty_theirs() {
+fn at_a_closed_address_who_is_connected_is_served_and_nobody_joins_the_queue() {
     local::block_on(async {
         let set = listen("127.0.0.1:0").make().unwrap();
         set.spread(2).unwrap();
         let address = tcp(&set);
-        let mut first = only(set.for_worker(FIRST));
-        let mut second = only(set.for_worker(SECOND));
+        let mut listeners = [only(set.for_worker(FIRST)), only(set.for_worker(SECOND))];
+        let clients: Vec<_> = (0..20)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
         drop(set);
-        first.close();
-        assert!(first.accept().await.is_none());
-        drop(first);
-        let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(address)).collect();
-        second.close();
-        for _ in &clients {
-            accepted(&mut second).await;
+        // Neither connected, which would end in a reset, nor refused while others are served.
+        let late = TcpStream::connect_timeout(&address, Duration::from_millis(50));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let mut served = 0;
+        for listener in &mut listeners {
+            listener.close();
+            while listener.accept().await.is_some() {
+                served += 1;
+            }
         }
+        assert_eq!(served, clients.len());
+        drop(listeners);
+        assert!(is_refused(address));
     });
 }
 

@@ -8,6 +8,7 @@ mod dependencies;
 mod lifecycle;
 mod orchestrator;
 mod pools;
+mod races;
 mod restart;
 mod rig;
 mod scale;

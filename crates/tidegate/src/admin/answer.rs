@@ -9,13 +9,14 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tidegate_http::{Body, Exchange, Fault, Response};
 use tidegate_runtime::clock;
+use tidegate_runtime::worker::WorkerIndex;
 use tidegate_service::Service;
 use tidegate_supervisor::{OrchestratorHandle, State};
 
 use super::{metrics, page, status};
 use crate::process::DEPLOYMENT;
-use crate::process::control::{Control, ReloadOutcome};
-use crate::settings::Secret;
+use crate::process::control::{Control, ReloadOutcome, UpgradeOutcome};
+use crate::settings::{Drills, Secret};
 
 /// Answers operators and their tools. Clones are the same.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ struct Inner {
     control: Control,
     services: OrchestratorHandle,
     token: Option<Secret>,
+    drills: Drills,
     started: Instant,
 }
 
@@ -40,11 +42,13 @@ enum Door {
     Config,
     Reload,
     Drain,
+    Upgrade,
+    Drill,
     Log,
 }
 
 impl Door {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Healthy, "/healthz"),
         (Self::Ready, "/readyz"),
         (Self::Metrics, "/metrics"),
@@ -52,6 +56,8 @@ impl Door {
         (Self::Config, "/config"),
         (Self::Reload, "/reload"),
         (Self::Drain, "/drain"),
+        (Self::Upgrade, "/upgrade"),
+        (Self::Drill, "/drill"),
         (Self::Log, "/log"),
     ];
 
@@ -62,7 +68,7 @@ impl Door {
 
     fn opens_to(self, method: &Method) -> bool {
         match self {
-            Self::Reload | Self::Drain => method == Method::POST,
+            Self::Reload | Self::Drain | Self::Upgrade | Self::Drill => method == Method::POST,
             Self::Log => method == Method::PUT,
             _ => method == Method::GET || method == Method::HEAD,
         }
@@ -70,7 +76,7 @@ impl Door {
 
     const fn methods(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Reload | Self::Drain => "POST",
+            Self::Reload | Self::Drain | Self::Upgrade | Self::Drill => "POST",
             Self::Log => "PUT",
             _ => "GET, HEAD",
         })
@@ -122,6 +128,8 @@ impl Service<Exchange> for Answerer {
             Door::Config => self.config().await,
             Door::Reload => self.reload().await,
             Door::Drain => self.drain(),
+            Door::Upgrade => self.upgrade().await,
+            Door::Drill => self.drill(request.uri().query()).await,
             Door::Log => set_log(request.uri().query()),
         })
     }
@@ -132,12 +140,14 @@ impl Answerer {
         control: Control,
         services: OrchestratorHandle,
         token: Option<Secret>,
+        drills: Drills,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 control,
                 services,
                 token,
+                drills,
                 started: clock::precise(),
             }),
         }
@@ -216,6 +226,36 @@ impl Answerer {
         }
     }
 
+    async fn drill(&self, query: Option<&str>) -> Response {
+        if self.inner.drills == Drills::Refused {
+            let told = "drills are refused: `drills = true` in [admin] allows them\n".to_owned();
+            return text(StatusCode::FORBIDDEN, told);
+        }
+        let Some(worker) = parameter(query, "worker").and_then(|it| it.parse().ok()) else {
+            let told = "expected /drill?worker=0, the number of a worker\n".to_owned();
+            return text(StatusCode::BAD_REQUEST, told);
+        };
+        match self.inner.control.drill(WorkerIndex(worker)).await {
+            Ok(Ok(())) => text(StatusCode::ACCEPTED, "the worker dies\n".to_owned()),
+            Ok(Err(error)) => text(StatusCode::CONFLICT, format!("{error}\n")),
+            Err(error) => unready(&format!("{error}\n")),
+        }
+    }
+
+    async fn upgrade(&self) -> Response {
+        match self.inner.control.upgrade("admin").await {
+            Ok(UpgradeOutcome::Done { pid }) => {
+                let value = json!({ "outcome": "upgraded", "pid": pid });
+                json_response(StatusCode::OK, &value)
+            }
+            Ok(UpgradeOutcome::Rejected { reason }) => {
+                let value = json!({ "outcome": "rejected", "reason": reason });
+                json_response(StatusCode::CONFLICT, &value)
+            }
+            Err(error) => unready(&format!("{error}\n")),
+        }
+    }
+
     fn drain(&self) -> Response {
         tracing::info!(signal = "admin", "stopping: no new connections, draining");
         self.inner.services.close("the admin server was asked to");
@@ -223,11 +263,14 @@ impl Answerer {
     }
 }
 
+/// The value of a parameter in a query.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let mut pairs = query?.split('&');
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
 fn set_log(query: Option<&str>) -> Response {
-    let level = query.and_then(|query| {
-        let mut pairs = query.split('&');
-        pairs.find_map(|pair| pair.strip_prefix("level="))
-    });
+    let level = parameter(query, "level");
     match level.map(str::parse) {
         None => text(
             StatusCode::BAD_REQUEST,

@@ -51,6 +51,14 @@ pub(super) fn services(value: &Value) -> String {
 }
 
 /// What became of a reload.
+/// Who serves now, or why nothing has changed.
+pub(super) fn upgrade(value: &Value) -> String {
+    match (value["pid"].as_u64(), value["reason"].as_str()) {
+        (Some(pid), _) => format!("process {pid} serves; the old one drains and stops\n"),
+        (None, reason) => format!("not upgraded: {}\n", reason.unwrap_or("no reason given")),
+    }
+}
+
 pub(super) fn reload(value: &Value) -> String {
     if value["outcome"] == "rejected" {
         let mistakes = value["mistakes"].as_array().into_iter().flatten();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidegate_gateway::meter::Meters;
-use tidegate_orchestrator::Status;
+use tidegate_orchestrator::{CommandError, Status};
+use tidegate_runtime::worker::WorkerIndex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -13,6 +14,8 @@ use crate::settings::Settings;
 const REQUESTS_MAX: usize = 16;
 /// How long an answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the outcome of an upgrade is waited for: longer than one may take.
+const UPGRADE_ANSWER_TIMEOUT: Duration = Duration::from_secs(700);
 
 /// What is wanted.
 pub enum Request {
@@ -27,6 +30,20 @@ pub enum Request {
     Status {
         /// For the answer.
         reply: oneshot::Sender<Report>,
+    },
+    /// Have another process of the program take over.
+    Upgrade {
+        /// Who wants it, for the log.
+        cause: &'static str,
+        /// For the outcome.
+        reply: oneshot::Sender<UpgradeOutcome>,
+    },
+    /// Let a worker die, to see that it comes back.
+    Drill {
+        /// Which one.
+        worker: WorkerIndex,
+        /// For the outcome.
+        reply: oneshot::Sender<Result<(), CommandError>>,
     },
     /// Open the access log's file anew.
     ReopenLog,
@@ -50,6 +67,21 @@ pub enum ReloadOutcome {
     Rejected {
         /// Why, a mistake each.
         mistakes: Vec<String>,
+    },
+}
+
+/// What became of an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpgradeOutcome {
+    /// Another process serves, and this one stops.
+    Done {
+        /// Which one.
+        pid: u32,
+    },
+    /// This process serves on.
+    Rejected {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -88,13 +120,14 @@ impl Control {
 
     async fn ask<T>(
         &self,
+        patience: Duration,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Unanswered> {
         let (reply, answer) = oneshot::channel();
         self.requests
             .try_send(request(reply))
             .map_err(|_| Unanswered)?;
-        let answered = timeout(ANSWER_TIMEOUT, answer).await;
+        let answered = timeout(patience, answer).await;
         answered.ok().and_then(Result::ok).ok_or(Unanswered)
     }
 
@@ -104,7 +137,8 @@ impl Control {
     ///
     /// Nobody answered in time.
     pub async fn reload(&self, cause: &'static str) -> Result<ReloadOutcome, Unanswered> {
-        self.ask(|reply| Request::Reload { cause, reply }).await
+        self.ask(ANSWER_TIMEOUT, |reply| Request::Reload { cause, reply })
+            .await
     }
 
     /// What the deployment tells of itself.
@@ -113,7 +147,31 @@ impl Control {
     ///
     /// Nobody answered in time.
     pub async fn report(&self) -> Result<Report, Unanswered> {
-        self.ask(|reply| Request::Status { reply }).await
+        self.ask(ANSWER_TIMEOUT, |reply| Request::Status { reply })
+            .await
+    }
+
+    /// Has another process of the program take over. Cancellation: the upgrade goes on.
+    ///
+    /// # Errors
+    ///
+    /// Nobody answered in time.
+    pub async fn upgrade(&self, cause: &'static str) -> Result<UpgradeOutcome, Unanswered> {
+        self.ask(UPGRADE_ANSWER_TIMEOUT, |reply| Request::Upgrade {
+            cause,
+            reply,
+        })
+        .await
+    }
+
+    /// Lets a worker die of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Nobody answered in time.
+    pub async fn drill(&self, worker: WorkerIndex) -> Result<Result<(), CommandError>, Unanswered> {
+        self.ask(ANSWER_TIMEOUT, |reply| Request::Drill { worker, reply })
+            .await
     }
 
     /// Has the file of the access log opened anew.

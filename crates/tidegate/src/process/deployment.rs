@@ -2,19 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_orchestrator::{SiteName, WorkerManager};
 use tidegate_runtime::clock;
-use tidegate_runtime::listener::{ListenAddr, ListenerBuilder};
+use tidegate_runtime::listener::{ListenAddr, ListenerBuilder, Predecessor, close_unclaimed};
 use tidegate_supervisor::systemd::{Notice, Notifier};
-use tidegate_supervisor::{BoxError, Context, OnExit, Readiness, Service};
-use tokio::sync::mpsc;
+use tidegate_supervisor::{BoxError, Budget, Context, OnExit, Readiness, Service};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
+use tokio_util::sync::CancellationToken;
 
-use super::control::{ReloadOutcome, Report, Request};
-use super::{apply_limits, commands, stop_policy};
+use super::control::{ReloadOutcome, Report, Request, UpgradeOutcome};
+use super::upgrade::{Program, Successor, UpgradeError};
+use super::{DEPLOYMENT, apply_limits, commands, stop_policy};
 use crate::assemble::{SiteChain, SiteChange};
 use crate::cli::LogFormat;
 use crate::demo::Demo;
@@ -40,6 +43,11 @@ pub(super) struct Deployment {
     pub(super) known: Option<Known>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) notifier: Arc<Notifier>,
+    pub(super) program: Program,
+    /// Whom this process replaces.
+    pub(super) predecessor: Option<Arc<Predecessor>>,
+    /// Cancelled when another process serves in this one's place.
+    pub(super) left: CancellationToken,
 }
 
 impl Deployment {
@@ -63,16 +71,26 @@ impl Deployment {
             known: self.known,
             notifier: self.notifier,
             reloads: (0, 0),
+            program: self.demo.is_none().then_some(self.program),
+            left: self.left,
             context,
         };
+        close_unclaimed();
         serving.listening.announce(&serving.deployer).await;
         if let Some(demo) = &self.demo {
             demo.introduce();
         }
+        if let Some(predecessor) = self.predecessor {
+            // Gone already: then there is nobody to be told.
+            let _ = predecessor.tell_ready();
+        }
         serving.notifier.tell(&Notice::Ready);
         serving.context.notify_ready();
-        serving.serve(self.requests).await;
-        serving.stop().await
+        let successor = serving.serve(self.requests).await;
+        let stopped = serving.stop().await;
+        // Here its line ends.
+        drop(successor);
+        stopped
     }
 }
 
@@ -84,32 +102,135 @@ struct Serving {
     notifier: Arc<Notifier>,
     /// How reloads ended: well, and not.
     reloads: (u64, u64),
+    /// What an upgrade starts; the demo has none.
+    program: Option<Program>,
+    left: CancellationToken,
     context: Context,
 }
 
+/// An upgrade under way, and who waits for its outcome.
+type Upgrading = (
+    Pin<Box<dyn Future<Output = Result<Successor, UpgradeError>>>>,
+    oneshot::Sender<UpgradeOutcome>,
+);
+
 impl Serving {
-    /// Does what is asked for, until it is to stop.
-    async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) {
+    /// Does what is asked for, until it is to stop. Answers with who goes on, if anybody does.
+    async fn serve(&mut self, mut requests: mpsc::Receiver<Request>) -> Option<Successor> {
         let drain = self.context.drain().clone();
+        let mut upgrading: Option<Upgrading> = None;
+        let mut missed_reload = None;
         loop {
             let request = tokio::select! {
                 // A stop is not kept waiting by a storm of reloads.
                 biased;
-                () = drain.cancelled() => return,
+                () = drain.cancelled() => return None,
+                upgraded = outcome_of(&mut upgrading) => match self.upgraded(upgraded) {
+                    Some(successor) => {
+                        drain.cancelled().await;
+                        return Some(successor);
+                    }
+                    None => match missed_reload.take() {
+                        Some(cause) => Some(Request::Reload { cause, reply: oneshot::channel().0 }),
+                        None => continue,
+                    },
+                },
                 request = requests.recv() => request,
             };
             match request {
-                None => return drain.cancelled().await,
+                None => {
+                    drain.cancelled().await;
+                    return None;
+                }
                 Some(Request::ReopenLog) => self.deployer.reopen_access_log(),
                 // Whoever asked may have gone meanwhile.
                 Some(Request::Status { reply }) => drop(reply.send(self.report().await)),
+                Some(Request::Drill { worker, reply }) => {
+                    tracing::warn!(%worker, "a drill: a worker is made to die");
+                    drop(reply.send(self.deployer.kill_worker(worker)));
+                }
+                Some(Request::Upgrade { cause, reply }) => {
+                    if let Some(begun) = self.begin_upgrade(cause, reply, upgrading.is_some()) {
+                        upgrading = Some(begun);
+                    }
+                }
+                Some(Request::Reload { cause, reply }) if upgrading.is_some() => {
+                    // The new process reads the file itself; if it comes to nothing, we do.
+                    missed_reload = Some(cause);
+                    let mistakes = vec!["an upgrade is under way".to_owned()];
+                    drop(reply.send(ReloadOutcome::Rejected { mistakes }));
+                }
                 Some(Request::Reload { cause, reply }) => tokio::select! {
                     biased;
                     outcome = self.reload(cause) => drop(reply.send(outcome)),
-                    () = drain.cancelled() => return,
+                    () = drain.cancelled() => return None,
                 },
             }
         }
+    }
+
+    fn begin_upgrade(
+        &self,
+        cause: &'static str,
+        reply: oneshot::Sender<UpgradeOutcome>,
+        under_way: bool,
+    ) -> Option<Upgrading> {
+        let program = match &self.program {
+            Some(program) if !under_way => program.clone(),
+            program => {
+                let reason = match program {
+                    Some(_) => "an upgrade is under way already",
+                    None => "the demo cannot be upgraded",
+                };
+                tracing::warn!(cause, reason, "not upgraded");
+                let reason = reason.to_owned();
+                drop(reply.send(UpgradeOutcome::Rejected { reason }));
+                return None;
+            }
+        };
+        tracing::info!(cause, "upgrading: starting the new process");
+        let within = self.deployer.settings().runtime.upgrade_timeout;
+        Some((Box::pin(program.succeed(within)), reply))
+    }
+
+    /// Leaves everything to the new process, if there is one.
+    fn upgraded(
+        &self,
+        (upgraded, reply): (
+            Result<Successor, UpgradeError>,
+            oneshot::Sender<UpgradeOutcome>,
+        ),
+    ) -> Option<Successor> {
+        let (outcome, successor) = match upgraded {
+            Ok(successor) => {
+                let pid = successor.pid;
+                tracing::info!(pid, "upgraded: the new process serves; draining");
+                successor.heir.leave_to();
+                self.notifier.leave_to(pid);
+                self.left.cancel();
+                // Everybody who connects can be served there: nothing to be lame for.
+                let services = self.context.orchestrator();
+                let settings = self.deployer.settings();
+                let at_once = Budget {
+                    lame_duck: Duration::ZERO,
+                    ..services.budget()
+                };
+                let set = services.set_limits(DEPLOYMENT, stop_policy(settings), at_once);
+                if let Err(error) = set {
+                    tracing::error!(%error, "the limits of the stop stay as they were");
+                }
+                services.close("another process has taken over");
+                (UpgradeOutcome::Done { pid }, Some(successor))
+            }
+            Err(error) => {
+                tracing::error!(%error, "not upgraded; serving on");
+                let reason = error.to_string();
+                (UpgradeOutcome::Rejected { reason }, None)
+            }
+        };
+        // Whoever asked may have gone meanwhile.
+        drop(reply.send(outcome));
+        successor
     }
 
     async fn report(&self) -> Report {
@@ -209,7 +330,12 @@ impl Serving {
     /// Drains; whoever is still there when the abort comes is dropped.
     async fn stop(mut self) -> Result<(), BoxError> {
         let report = {
-            let shutdown = self.deployer.shutdown();
+            let shutdown = async {
+                match self.left.is_cancelled() {
+                    true => self.deployer.hand_over().await,
+                    false => self.deployer.shutdown().await,
+                }
+            };
             tokio::pin!(shutdown);
             tokio::select! {
                 report = &mut shutdown => report,
@@ -231,6 +357,23 @@ impl Serving {
                 Err(format!("workers that did not end: {}", stuck.join(" ")).into())
             }
         }
+    }
+}
+
+/// What became of the upgrade under way; never comes without one. Cancellation safe.
+async fn outcome_of(
+    upgrading: &mut Option<Upgrading>,
+) -> (
+    Result<Successor, UpgradeError>,
+    oneshot::Sender<UpgradeOutcome>,
+) {
+    let Some((upgrade, _)) = upgrading else {
+        return std::future::pending().await;
+    };
+    let outcome = upgrade.await;
+    match upgrading.take() {
+        Some((_, reply)) => (outcome, reply),
+        None => std::future::pending().await,
     }
 }
 

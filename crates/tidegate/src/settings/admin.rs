@@ -16,6 +16,17 @@ pub struct Admin {
     pub listen: Vec<Listen>,
     /// What callers over a network must show.
     pub token: Option<Token>,
+    /// Whether the process may be asked to hurt itself.
+    pub drills: Drills,
+}
+
+/// Whether the process can be asked to hurt itself, to show that it survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drills {
+    /// Nobody can.
+    Refused,
+    /// Whoever may command it.
+    Allowed,
 }
 
 /// Where a token is.
@@ -83,9 +94,15 @@ impl Admin {
         });
         let token = token.optional();
         let file = section.file("token_file").optional();
+        let drills = section.boolean("drills").or(false);
         Some(Self {
             listen: listen?,
             token: token?.or_else(|| file.clone().flatten().map(Token::File)),
+            drills: if drills {
+                Drills::Allowed
+            } else {
+                Drills::Refused
+            },
         })
     }
 }

@@ -16,10 +16,15 @@ pub struct Runtime {
     pub command_timeout: Duration,
     /// How long a stop leaves everything as it is, but known to be unready.
     pub lame_duck: Duration,
+    /// How long a new process may take to serve in this one's place.
+    pub upgrade_timeout: Duration,
 }
 
 /// More worker threads than this are a mistake.
 const WORKERS_MAX: u32 = 1024;
+
+/// Nobody waits longer for a new process.
+const UPGRADE_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 impl Runtime {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
@@ -32,6 +37,10 @@ impl Runtime {
             lame_duck: section
                 .duration("lame_duck", Zero::Allowed)
                 .or(Duration::ZERO),
+            upgrade_timeout: section
+                .duration("upgrade_timeout", Zero::Refused)
+                .or(Duration::from_secs(60))
+                .min(UPGRADE_TIMEOUT_MAX),
         })
     }
 }

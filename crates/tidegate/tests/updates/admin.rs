@@ -14,11 +14,12 @@ use crate::client::{Client, get};
 use crate::harness::{DEADLINE, Place, Tidegate, eventually, free_address};
 use crate::origin::Origin;
 
-struct Rig {
-    process: Tidegate,
+/// The binary in front of an origin, with an admin server.
+pub(crate) struct Rig {
+    pub(crate) process: Tidegate,
     origin: Origin,
-    web: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) web: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 fn text(origin: &Origin, web: SocketAddr, admin: &str, more: &str) -> String {
@@ -50,7 +51,7 @@ impl Rig {
     }
 
     /// With more keys in `[admin]`, and more sections.
-    fn with(keys: &str, more: &str) -> Self {
+    pub(crate) fn with(keys: &str, more: &str) -> Self {
         let origin = Origin::start("origin");
         let (web, admin) = (free_address(), free_address());
         let admin_section = format!("listen = \"{admin}\"\n{keys}");
@@ -63,22 +64,22 @@ impl Rig {
         }
     }
 
-    fn text(&self, more: &str) -> String {
+    pub(crate) fn text(&self, more: &str) -> String {
         let admin = format!("listen = \"{}\"", self.admin);
         text(&self.origin, self.web, &admin, more)
     }
 
-    fn ask(&self, method: &str, path: &str, fields: &str) -> Reply {
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &str) -> Reply {
         ask(self.admin, method, path, fields)
     }
 
-    fn metrics(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
         let reply = self.ask("GET", "/metrics", "");
         assert_eq!(reply.status, 200);
         samples(&reply.body)
     }
 
-    fn tidegate(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn tidegate(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_tidegate"))
             .args(arguments)
             .args(["--admin", &self.admin.to_string()])
@@ -87,19 +88,19 @@ impl Rig {
     }
 }
 
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let request =
@@ -361,6 +362,36 @@ fn a_stop_is_announced_before_anything_closes() {
     assert_eq!(kept.get("/").status, 200);
     assert_eq!(rig.ask("GET", "/healthz", "").status, 200);
     assert_eq!(rig.process.ended().code(), Some(0));
+}
+
+#[test]
+fn everything_that_runs_in_the_background_is_a_service() {
+    let log = "[access_log]\nfile = \"access.log\"\n[runtime]\nworkers = 2\n";
+    let rig = Rig::with("", log);
+    let status = rig.ask("GET", "/status", "").json();
+    let services = status["services"].as_array().unwrap().iter();
+    let ready: Vec<&str> = services
+        .filter(|it| it["state"] == "ready")
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    for wanted in [
+        "admin",
+        "worker-0",
+        "worker-1",
+        "deployment",
+        "dns-0",
+        "access-log-1",
+        "config-watch",
+    ] {
+        assert!(ready.contains(&wanted), "{wanted} is not in {ready:?}");
+    }
+    // Another file has another writer, and the one before goes.
+    rig.process
+        .update(&rig.text("[access_log]\nfile = \"other.log\"\n[runtime]\nworkers = 2\n"));
+    eventually("the writer of the other file", || {
+        let told = rig.ask("GET", "/status", "").body;
+        (told.contains("access-log-2") && !told.contains("access-log-1")).then_some(())
+    });
 }
 
 #[test]

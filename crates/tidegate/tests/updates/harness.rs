@@ -99,7 +99,13 @@ impl Tidegate {
 
     /// Starts it with these arguments.
     pub(crate) fn spawn(place: Place, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        let program = Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        Self::spawn_program(program, place, arguments)
+    }
+
+    /// Starts a program that may become another.
+    pub(crate) fn spawn_program(program: &Path, place: Place, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(arguments)
             .args(["--log", "info", "--log-format", "json"])
             .env("TMPDIR", place.directory.path())
@@ -169,7 +175,7 @@ impl Tidegate {
         kill_process(pid, signal).unwrap();
     }
 
-    fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 

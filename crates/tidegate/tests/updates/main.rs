@@ -17,4 +17,6 @@ mod state;
 mod stop;
 mod storm;
 mod tls;
+mod upgrade;
 mod watch;
+mod worker_death;

@@ -1,12 +1,14 @@
 //! How the process ends: in order, at its deadline, or at once.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::admin::ask;
 use crate::client::{Client, get, tcp};
-use crate::harness::{Place, Tidegate, eventually, free_address};
+use crate::harness::{Place, Tidegate, eventually, free_address, thread};
 use crate::origin::Origin;
 use crate::tls::{PAIR, Trusting, write_pair};
 
@@ -100,6 +102,95 @@ fn sigterm_finishes_what_was_begun_and_takes_nothing_new() {
 #[test]
 fn sigint_does_the_same() {
     finishes_what_was_begun(Signal::INT);
+}
+
+/// Asks until it is told to leave, the connection ends, or nobody listens any more.
+fn ask_until_the_end(listen: SocketAddr) -> Result<u64, String> {
+    let mut served = 0;
+    while let Ok(mut client) = Client::try_connect(listen) {
+        for turn in 0.. {
+            match client.try_get("/", "") {
+                Ok(reply) if reply.status != 200 => return Err(format!("{reply:?}")),
+                Ok(reply) => {
+                    served += 1;
+                    if reply.closes {
+                        break;
+                    }
+                }
+                // Nothing of an answer, in order: the connection idled, and its end crossed
+                // the request. That is for the client to try again.
+                Err(error) if turn > 0 && error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(format!("request {turn} of a connection: {error}")),
+            }
+        }
+    }
+    Ok(served)
+}
+
+#[test]
+fn sigterm_under_load_resets_nobody() {
+    const CLIENTS: usize = 6;
+    const SLOW: usize = 4;
+    let (origin, listen, admin) = (Origin::start("origin"), free_address(), free_address());
+    let text = format!("[runtime]\nlame_duck = \"300ms\"\n[admin]\nlisten = \"{admin}\"\n")
+        + &server("web", listen, "drain = \"60s\"")
+        + &upstream(&origin);
+    let mut started = Started {
+        process: Tidegate::start(&text),
+        listen,
+        origin,
+    };
+    let mut slow = started.busy(SLOW);
+    let load: Vec<_> = (0..CLIENTS)
+        .map(|_| thread("client", move || ask_until_the_end(listen)))
+        .collect();
+    started.origin.await_requests(SLOW + 20 * CLIENTS);
+
+    started.process.signal(Signal::TERM);
+    eventually("readiness to go", || {
+        (ask(admin, "GET", "/readyz", "").status == 503).then_some(())
+    });
+    assert!(
+        TcpStream::connect(listen).is_ok(),
+        "unready before it is closed"
+    );
+    for client in load {
+        let served = client.join().unwrap();
+        assert!(served.as_ref().is_ok_and(|it| *it >= 20), "{served:?}");
+    }
+    assert!(TcpStream::connect(listen).is_err());
+    assert!(started.process.runs(), "it waits for its responses");
+    for _ in &slow {
+        started.origin.release();
+    }
+    for client in &mut slow {
+        let reply = client.reply().unwrap();
+        assert_eq!((reply.status, &*reply.body), (200, "origin"));
+        assert!(client.ends());
+    }
+    assert_eq!(started.process.ended().code(), Some(0));
+    assert_eq!(started.process.next("stopped")["dropped"], 0);
+}
+
+#[test]
+fn a_program_that_would_not_stop_is_named_and_does_not_delay_the_end() {
+    let (origin, listen) = (Origin::start("origin"), free_address());
+    let program = "[commands.stubborn]\nprogram = \"sh\"\nstop_timeout = \"300ms\"\n\
+         arguments = [\"-c\", \"trap '' TERM; echo up; while :; do sleep 600; done\"]\n";
+    let text = server("web", listen, "") + &upstream(&origin) + program;
+    let mut process = Tidegate::start(&text);
+    process.next_that("its line", |event| event["line"] == "up");
+    let begun = Instant::now();
+    process.signal(Signal::TERM);
+    let named = process.next("did not stop when asked and is killed");
+    assert!(
+        named["service"]
+            .as_str()
+            .unwrap()
+            .contains("command-stubborn")
+    );
+    assert_eq!(process.ended().code(), Some(0));
+    assert!(begun.elapsed() < PROMPTLY, "{:?}", begun.elapsed());
 }
 
 #[test]
