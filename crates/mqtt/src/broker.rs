@@ -265,6 +265,11 @@ impl Broker {
         &self.counters
     }
 
+    /// Counts a client that was refused before the core heard of it.
+    pub fn count_refusal(&mut self) {
+        self.counters.connects_refused += 1;
+    }
+
     /// Sessions, connected or not.
     pub fn session_count(&self) -> usize {
         self.sessions.len()

@@ -8,6 +8,7 @@
 mod any_error;
 mod chain;
 mod mqtt;
+mod mqtt_hook;
 mod mqtt_proofs;
 mod upstreams;
 
@@ -120,7 +121,11 @@ impl Assembler {
             let exchange = self.exchanges.of(&server.name, settings)?;
             return Ok(Change::Deploy {
                 site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(&self.proofs.settings(server, mqtt)?, exchange, tls),
+                chain: mqtt::site(
+                    &self.proofs.settings(server, mqtt, &common.resolver)?,
+                    exchange,
+                    tls,
+                ),
                 listeners: listeners(server),
             });
         }

@@ -31,7 +31,7 @@ pub use address::EndpointAddress;
 pub use admin::{Admin, Drills, Secret, Token};
 pub use command::{Command, CommandRestart};
 pub use limits::{Limits, Timeouts};
-pub use mqtt::Mqtt;
+pub use mqtt::{Hook, Mqtt};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};

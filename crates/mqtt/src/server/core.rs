@@ -80,8 +80,8 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
-    /// Told when clients are taken again after all had been sent away.
-    reopened: Rc<Notify>,
+    /// Told of every generation that is made.
+    successors: Rc<Notify>,
     tasks: [AbortHandle; 3],
 }
 
@@ -104,7 +104,7 @@ impl Core {
                 ..broker::Settings::default()
             },
         );
-        let reopened = Rc::new(Notify::new());
+        let successors = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
             exchange,
@@ -119,9 +119,9 @@ impl Core {
                 group: connections::being_made().unwrap_or_default(),
                 server: Rc::downgrade(server),
             }]),
-            reopened: Rc::clone(&reopened),
+            successors: Rc::clone(&successors),
             tasks: [
-                spawn_local(keep_up(core.clone(), reopened)).abort_handle(),
+                spawn_local(keep_up(core.clone(), successors)).abort_handle(),
                 spawn_local(tick(core.clone())).abort_handle(),
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
             ],
@@ -160,6 +160,8 @@ impl Core {
             let mut generations = self.generations.borrow_mut();
             generations.retain(Generation::stays);
             generations.push(Generation { group, server });
+            drop(generations);
+            self.successors.notify_waiters();
         }
     }
 
@@ -212,6 +214,11 @@ impl Core {
 
     pub(super) fn broker(&self) -> std::cell::Ref<'_, Broker> {
         self.broker.borrow()
+    }
+
+    /// Counts a client that the link refuses.
+    pub(super) fn count_refusal(&self) {
+        self.broker.borrow_mut().count_refusal();
     }
 
     /// A number for a new connection.
@@ -329,7 +336,6 @@ impl Core {
         if self.leaving.replace(false) {
             self.handle(Input::Reopen);
             self.settle();
-            self.reopened.notify_waiters();
         }
     }
 
@@ -364,14 +370,17 @@ impl Core {
 
 /// Puts the settings of a generation in force once it serves: when its predecessor's
 /// connections are asked to leave, be there any or none.
-async fn keep_up(core: Weak<Core>, reopened: Rc<Notify>) {
+async fn keep_up(core: Weak<Core>, successors: Rc<Notify>) {
     loop {
         // The core is not held while waiting: it is to end with its last user.
         match core.upgrade().map(|core| core.group()) {
             None => return,
             Some(Some(serving)) => serving.asked_to_leave().await,
-            // Nobody serves, and what is staged may never do.
-            Some(None) => reopened.notified().await,
+            // Nobody serves. Who does next brings its settings with its first connection.
+            Some(None) => {
+                successors.notified().await;
+                continue;
+            }
         }
         if let Some(core) = core.upgrade() {
             core.adopt();

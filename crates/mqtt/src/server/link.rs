@@ -457,6 +457,7 @@ impl Link {
     }
 
     fn refuse_connect(&mut self, reason: ReasonCode) {
+        self.seat.core.count_refusal();
         self.put_packet(&Packet::ConnectAck(Box::new(ConnectAck {
             session_present: false,
             reason,

@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Weak};
 
+use http::HeaderValue;
+use rustls_pki_types::ServerName;
+use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_mqtt::access::certificates::CertificateProof;
 use tidegate_mqtt::access::passwords::pool::PasswordPool;
 use tidegate_mqtt::access::passwords::{PasswordFile, PasswordProof};
@@ -13,9 +16,12 @@ use tidegate_mqtt::access::tokens::TokenProof;
 use tidegate_mqtt::access::tokens::key::TokenKey;
 use tidegate_mqtt::broker::auth::SharedMethods;
 use tidegate_mqtt::server::ServerSettings;
+use tidegate_runtime::tls::{ClientTls, ClientTlsOptions, Roots};
 
 use super::AssembleError;
-use crate::settings::{Mqtt, Server};
+use super::mqtt_hook::{HookProof, HookSpec};
+use super::upstreams;
+use crate::settings::{Hook, Mqtt, Server};
 
 /// Makes proofs, and keeps what they share.
 #[derive(Debug, Default)]
@@ -30,6 +36,7 @@ impl ProofMaker {
         &self,
         server: &Server,
         mqtt: &Mqtt,
+        resolver: &ResolverHandle,
     ) -> Result<ServerSettings, AssembleError> {
         let wrong = |key| {
             move |problem: String| AssembleError::Proof {
@@ -68,6 +75,10 @@ impl ProofMaker {
             methods = Some(SharedMethods(Arc::new(scram)));
             proofs.push(Arc::new(PasswordProof::new(file, pool)));
         }
+        if let Some(settings) = &mqtt.proofs.hook {
+            let spec = hook(server, settings, resolver).map_err(wrong("hook"))?;
+            proofs.push(Arc::new(HookProof::new(spec)));
+        }
         Ok(ServerSettings {
             proofs: Proofs(proofs),
             methods,
@@ -84,4 +95,29 @@ impl ProofMaker {
         *kept = Arc::downgrade(&pool);
         Ok(pool)
     }
+}
+
+fn hook(server: &Server, settings: &Hook, resolver: &ResolverHandle) -> Result<HookSpec, String> {
+    let url = &settings.url;
+    let tls = match url.is_secure {
+        false => None,
+        true => {
+            let options = ClientTlsOptions {
+                roots: settings.ca.clone().map_or(Roots::System, Roots::File),
+                application_protocols: vec![b"http/1.1".to_vec()],
+            };
+            let tls = ClientTls::new(options).map_err(|error| error.to_string())?;
+            let name = ServerName::try_from(url.host.clone()).map_err(|error| error.to_string())?;
+            Some((tls, name))
+        }
+    };
+    Ok(HookSpec {
+        server: server.name.clone(),
+        address: upstreams::address(&url.address, resolver),
+        tls,
+        authority: HeaderValue::from_str(&url.authority).map_err(|error| error.to_string())?,
+        target: url.target.clone(),
+        timeout: settings.timeout,
+        concurrency: settings.concurrency,
+    })
 }

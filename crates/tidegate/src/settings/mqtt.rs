@@ -1,6 +1,7 @@
 //! What a server with `protocol = "mqtt"` says beside its listeners.
 
 mod access;
+mod hook;
 mod proofs;
 mod tokens;
 
@@ -12,6 +13,7 @@ use tidegate_mqtt::broker::retained::RetainedLimits;
 use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
 use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
+pub use self::hook::Hook;
 use self::proofs::Proofs;
 use super::scalars::Zero;
 use super::section::Section;

@@ -1,6 +1,7 @@
 //! Who may do what on the broker of the real binary.
 
 mod certificates;
+mod hook;
 mod mqtt_client;
 mod passwords;
 mod scram;

@@ -115,14 +115,14 @@ async fn a_flood_of_passwords_is_refused_beyond_its_limit() {
     let mut answers = Vec::new();
     // All ask before the first could have been answered often enough to make room.
     for asking in &mut waiting {
-        let answer = futures_poll(asking.as_mut()).await;
+        let answer = poll_once(asking.as_mut()).await;
         answers.extend(answer);
     }
     assert!(answers.contains(&Err(PoolError::Busy)), "{answers:?}");
 }
 
 /// Polls once.
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|cx| {
         std::task::Poll::Ready(match future.as_mut().poll(cx) {
             std::task::Poll::Ready(output) => Some(output),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tidegate_mqtt::access::certificates::CertificateName;
 
+use super::hook::Hook;
 use super::tokens::Tokens;
 use crate::settings::section::Section;
 
@@ -16,6 +17,8 @@ pub struct Proofs {
     pub tokens: Option<Tokens>,
     /// A file of users and their passwords.
     pub passwords: Option<PathBuf>,
+    /// Somebody else who is asked.
+    pub hook: Option<Hook>,
 }
 
 impl Proofs {
@@ -29,7 +32,9 @@ impl Proofs {
         let certificate = section.choice("identity", &words).optional();
         let passwords = section.file("passwords").optional();
         let tokens = section.optional_table("tokens", Tokens::read);
+        let hook = section.optional_table("hook", Hook::read);
         Some(Self {
+            hook: hook?,
             tokens: tokens?,
             certificate: certificate?,
             passwords: passwords?,
@@ -44,6 +49,10 @@ impl Proofs {
     /// The files that the proofs are built from.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let keys = self.tokens.iter().flat_map(|tokens| &tokens.keys);
-        self.passwords.iter().chain(keys.map(|key| &key.file))
+        let authorities = self.hook.iter().filter_map(|hook| hook.ca.as_ref());
+        let passwords = self.passwords.iter();
+        passwords
+            .chain(keys.map(|key| &key.file))
+            .chain(authorities)
     }
 }
