@@ -6,3 +6,5 @@
 
 pub mod http1;
 pub mod mqtt;
+pub mod proxy_protocol;
+pub mod thrift;

@@ -15,7 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 pub use edits::{HeaderEditError, HeaderEdits};
 pub use hop::UpgradePolicy;
-pub use trust::{IpNetwork, IpNetworkError, PeerTrust, Trust, forwarded_for_value};
+pub use tidegate_runtime::network::{IpNetwork, IpNetworkError};
+pub use trust::{PeerTrust, Trust, forwarded_for_value};
 
 /// `X-Forwarded-For`.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -4,10 +4,15 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod detect;
+pub mod ejection;
 pub mod forward;
+pub mod health;
 pub mod logged;
 pub mod meter;
 pub mod resolve;
 pub mod route;
 pub mod site;
+pub mod tcp;
+pub mod thrift;
 pub mod upstream;

@@ -5,13 +5,18 @@
 //! adds them up when somebody asks. Cells outlive the chains that write to them, so that
 //! figures go on over updates.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use tidegate_runtime::relay::Relayed;
 use tidegate_runtime::worker;
+
+pub use self::calls::{CallCells, CallFigures, CallMeter, CallOutcome, METHODS_MAX, OTHER_METHODS};
 
 /// The upper bounds of the duration buckets, in milliseconds. The clock is the coarse one: its
 /// resolution is a few milliseconds.
@@ -67,6 +72,7 @@ pub struct UpstreamCells {
     reused: Cell,
     connected: Cell,
     failed: Cell,
+    ejected: Cell,
 }
 
 impl UpstreamCells {
@@ -84,6 +90,40 @@ impl UpstreamCells {
     pub fn count_failed(&self) {
         self.failed.add(1);
     }
+
+    /// An endpoint was ejected.
+    pub fn count_ejected(&self) {
+        self.ejected.add(1);
+    }
+}
+
+/// A worker's figures of one TCP proxy.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct TcpCells {
+    connections: Cell,
+    forth_bytes: Cell,
+    back_bytes: Cell,
+}
+
+impl TcpCells {
+    /// A connection that had been passed on ended.
+    pub fn count(&self, relayed: Relayed) {
+        self.connections.add(1);
+        self.forth_bytes.add(relayed.forth_bytes);
+        self.back_bytes.add(relayed.back_bytes);
+    }
+}
+
+/// The figures of one TCP proxy, of all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFigures {
+    /// Connections that were passed on and have ended.
+    pub connections: u64,
+    /// Bytes of theirs that went to endpoints.
+    pub forth_bytes: u64,
+    /// Bytes of theirs that came from endpoints.
+    pub back_bytes: u64,
 }
 
 /// The figures of one route, of all workers.
@@ -106,6 +146,8 @@ pub struct UpstreamFigures {
     pub connected: u64,
     /// Connections not made.
     pub failed: u64,
+    /// Ejections of endpoints, each of one worker.
+    pub ejected: u64,
 }
 
 /// A site's name, and that of one of its routes or upstreams.
@@ -118,6 +160,8 @@ type PerWorker<C> = BTreeMap<usize, Arc<C>>;
 struct Cells {
     routes: BTreeMap<Key, PerWorker<RouteCells>>,
     upstreams: BTreeMap<Key, PerWorker<UpstreamCells>>,
+    proxies: BTreeMap<Arc<str>, PerWorker<TcpCells>>,
+    methods: calls::Methods,
 }
 
 /// All cells of the process. Clones are the same.
@@ -169,10 +213,51 @@ impl Meters {
                     sum.reused += cells.reused.get();
                     sum.connected += cells.connected.get();
                     sum.failed += cells.failed.get();
+                    sum.ejected += cells.ejected.get();
                 }
                 (key.clone(), sum)
             })
             .collect()
+    }
+
+    /// The figures of every TCP proxy by site, added up over the workers.
+    pub fn proxies(&self) -> BTreeMap<Arc<str>, TcpFigures> {
+        let cells = self.cells();
+        let proxies = cells.proxies.iter();
+        proxies
+            .map(|(site, workers)| {
+                let mut sum = TcpFigures::default();
+                for cells in workers.values() {
+                    sum.connections += cells.connections.get();
+                    sum.forth_bytes += cells.forth_bytes.get();
+                    sum.back_bytes += cells.back_bytes.get();
+                }
+                (Arc::clone(site), sum)
+            })
+            .collect()
+    }
+
+    /// The figures of every Thrift method by site and name, added up over the workers.
+    pub fn calls(&self) -> BTreeMap<Key, CallFigures> {
+        let cells = self.cells();
+        let methods = cells.methods.iter();
+        methods
+            .map(|(key, workers)| {
+                let mut sum = CallFigures::default();
+                workers.values().for_each(|cells| sum.add(cells));
+                (key.clone(), sum)
+            })
+            .collect()
+    }
+
+    /// Forgets the methods of sites for which the function says no.
+    pub fn retain_calls(&self, site: impl Fn(&str) -> bool) {
+        self.cells().methods.retain(|(name, _), _| site(name));
+    }
+
+    /// Forgets the TCP proxies of sites for which the function says no.
+    pub fn retain_proxies(&self, site: impl Fn(&str) -> bool) {
+        self.cells().proxies.retain(|name, _| site(name));
     }
 
     /// Forgets what is in no settings any more: routes and upstreams for which the functions,
@@ -213,6 +298,15 @@ impl SiteMeter {
     pub fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamCells> {
         let mut cells = self.meters.cells();
         let workers = cells.upstreams.entry(self.key(name)).or_default();
+        Arc::clone(workers.entry(this_worker()).or_default())
+    }
+}
+
+impl SiteMeter {
+    /// The cells of the site as a TCP proxy. As [`Self::route`].
+    pub fn tcp(&self) -> Arc<TcpCells> {
+        let mut cells = self.meters.cells();
+        let workers = cells.proxies.entry(Arc::clone(&self.site)).or_default();
         Arc::clone(workers.entry(this_worker()).or_default())
     }
 }

@@ -7,6 +7,7 @@
 mod forwarded;
 mod reply;
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
 use crate::meter::{RouteCells, SiteMeter, UNROUTED};
 use crate::route::{Match, Rewrite, RouteTable, path};
-use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec};
+use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec, seed};
 
 /// What a site does, shared by all workers.
 #[derive(Debug)]
@@ -72,6 +73,14 @@ pub enum Action {
     Respond(FixedResponse),
     /// The client is sent elsewhere.
     Redirect(Redirect),
+    /// Something else of this process answers.
+    Handler(Arc<dyn RouteHandler>),
+}
+
+/// Answers the requests of a route in a way of its own, on whatever worker they come in.
+pub trait RouteHandler: fmt::Debug + Send + Sync {
+    /// Answers at once; what takes time goes into the response's body.
+    fn answer(&self, exchange: &Exchange) -> Response;
 }
 
 /// How long the upstream of a route may take.
@@ -188,6 +197,10 @@ impl Site {
             }
             Action::Respond(fixed) => fixed.response(),
             Action::Redirect(redirect) => redirect.response(&request, context, &found.params)?,
+            Action::Handler(handler) => {
+                let context = context.clone();
+                handler.answer(&Exchange { request, context })
+            }
         };
         edit(route, &mut response);
         Ok(Step::Answered(response))
@@ -387,10 +400,4 @@ fn attempt(client: &ClientSettings, timeouts: &RouteTimeouts) -> Attempt {
             ..client.clone()
         }),
     }
-}
-
-/// Another start for each worker's balancers, so that they do not march in step.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }

@@ -7,9 +7,12 @@
 //! so the pool survives any change of time limits, weights, routes or layers.
 //! What the new settings do not name goes with the old generation.
 
+mod availability;
 mod connect;
+mod dial;
 mod exchange;
 mod pool;
+mod thrift;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,9 +26,14 @@ use rustls_pki_types::ServerName;
 use tidegate_http::client::ConnectionHome;
 use tidegate_runtime::tls::ClientTls;
 
+pub use self::connect::{ConnectError, Connecting};
+pub use self::dial::{DialError, Dialed};
 pub use self::exchange::{Attempt, Forwarding};
-pub use self::pool::{Pool, PoolLimits};
+pub use self::pool::{Pool, PoolLimits, Pooled};
+pub use self::thrift::{Asking, Retrying, ThriftUpstream};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};
+use crate::ejection::{EjectionPolicy, Ejector};
+use crate::health::Health;
 use crate::meter::UpstreamCells;
 use crate::resolve::Resolved;
 
@@ -44,6 +52,8 @@ pub struct UpstreamSpec {
     pub host: HostPolicy,
     /// How many more endpoints a request may be tried on.
     pub retries: u32,
+    /// When endpoints that keep failing are left alone.
+    pub ejection: EjectionPolicy,
 }
 
 /// One endpoint of an upstream.
@@ -55,6 +65,8 @@ pub struct EndpointSpec {
     pub weight: u32,
     /// TLS, if it is spoken.
     pub tls: Option<EndpointTls>,
+    /// What checks find, if it is checked.
+    pub health: Option<Health>,
 }
 
 /// Where an endpoint is.
@@ -113,7 +125,10 @@ pub struct Upstream {
     spec: UpstreamSpec,
     name: Rc<str>,
     balancer: Balancer,
+    ejector: Ejector,
     endpoints: Vec<Endpoint>,
+    /// Whether any endpoint is checked.
+    is_checked: bool,
     cells: Arc<UpstreamCells>,
 }
 
@@ -153,6 +168,12 @@ impl Upstream {
             spec: spec.clone(),
             name: Rc::from(&*spec.name),
             balancer,
+            ejector: Ejector::new(
+                spec.ejection,
+                endpoints.iter().map(|endpoint| &*endpoint.key),
+                old.map(|old| &old.ejector),
+            ),
+            is_checked: spec.endpoints.iter().any(|it| it.health.is_some()),
             endpoints,
             cells: Arc::default(),
         }
@@ -219,4 +240,10 @@ impl fmt::Debug for Upstream {
             .field("idle_connections", &self.idle_connections())
             .finish_non_exhaustive()
     }
+}
+
+/// Another start for each worker's balancers, so that they do not march in step.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tidegate_runtime::connections::ConnectionHandle;
 use tidegate_runtime::io::Io;
 
 use crate::fault::Fault;
@@ -30,15 +31,15 @@ enum Kind {
 
 /// What becomes of a connection after `101 Switching Protocols`, or after a
 /// successful `CONNECT`: it gets the client's stream and owns it.
-pub struct Upgrade(Box<dyn FnOnce(Io) -> Takeover>);
+pub struct Upgrade(Box<dyn FnOnce(Io, ConnectionHandle) -> Takeover>);
 
 /// The protocol that follows, running.
 type Takeover = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Upgrade {
     /// Runs the new protocol on the client's stream, to its end.
-    pub fn start(self, io: Io) -> Pin<Box<dyn Future<Output = ()>>> {
-        (self.0)(io)
+    pub fn start(self, io: Io, handle: ConnectionHandle) -> Pin<Box<dyn Future<Output = ()>>> {
+        (self.0)(io, handle)
     }
 }
 
@@ -71,7 +72,26 @@ impl Body {
         F: FnOnce(Io) -> T + 'static,
         T: Future<Output = ()> + 'static,
     {
-        Self(Kind::Upgrade(Upgrade(Box::new(|io| Box::pin(start(io))))))
+        Self::takeover(|io, handle| {
+            let running = start(io);
+            async move {
+                running.await;
+                // Its place is taken until then.
+                drop(handle);
+            }
+        })
+    }
+
+    /// As [`Self::upgrade`], for a protocol that itself minds the connection's place among
+    /// the others: when it is to leave, and whom else it belongs to.
+    pub fn takeover<F, T>(start: F) -> Self
+    where
+        F: FnOnce(Io, ConnectionHandle) -> T + 'static,
+        T: Future<Output = ()> + 'static,
+    {
+        Self(Kind::Upgrade(Upgrade(Box::new(|io, handle| {
+            Box::pin(start(io, handle))
+        }))))
     }
 
     /// This body, each frame of which `inspect` sees before it is passed on, and

@@ -23,6 +23,7 @@ pub mod headers;
 pub mod hop;
 pub mod server;
 pub mod tunnel;
+pub mod websocket;
 mod write;
 
 pub use body::{Body, Upgrade};

@@ -79,6 +79,8 @@ use std::{collections::VecDeque, rc::Rc};
 
 use smallvec::SmallVec;
 
+use crate::codec::ReasonCode;
+
 use self::{
     access::{AccessRules, AllowAll},
     auth::{Authenticator, NoMethods},
@@ -173,6 +175,10 @@ pub struct Broker {
     holding: Vec<SessionKey>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
+    /// Sessions of clients in the program itself, which no access rule binds.
+    own: Vec<SessionKey>,
+    /// Why what is being handled is refused, whatever it is.
+    refusing: Option<ReasonCode>,
     connect_rate: Bucket,
     shutdown: Option<Shutdown>,
     counters: Counters,
@@ -204,6 +210,8 @@ impl Broker {
             interest_told: SmallVec::new(),
             holding: Vec::new(),
             unchecked: Vec::new(),
+            own: Vec::new(),
+            refusing: None,
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,
             counters: Counters::default(),
@@ -218,13 +226,25 @@ impl Broker {
     /// Takes in what happened. `now` never goes back.
     pub fn handle(&mut self, now: Moment, input: Input) {
         self.now = now;
+        let input = match input {
+            Input::Refused { reason, input } => {
+                self.refusing = Some(reason);
+                *input
+            }
+            input => input,
+        };
         match input {
+            // One refusal is enough.
+            Input::Refused { .. } => {}
             Input::Connect {
                 connection,
                 packet,
                 origin,
             } => self.connect(now, connection, &packet, origin),
             Input::Packet { connection, packet } => self.packet(now, connection, packet),
+            Input::OwnPacket { connection, packet } => {
+                self.own_packet(now, connection, packet);
+            }
             Input::Malformed { connection, reason } => self.broken(now, connection, reason),
             Input::Closed { connection } => self.closed(now, connection),
             Input::Tick => {}
@@ -243,6 +263,7 @@ impl Broker {
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
             Input::Reopen => self.shutdown = None,
         }
+        self.refusing = None;
         self.expire(now);
         self.settle();
     }
@@ -263,11 +284,6 @@ impl Broker {
     /// What it has counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Counts a client that was refused before the core heard of it.
-    pub fn count_refusal(&mut self) {
-        self.counters.connects_refused += 1;
     }
 
     /// Sessions, connected or not.

@@ -2,26 +2,41 @@
 //! between it and its clients.
 
 mod admit;
+mod batch;
+pub mod chain;
 mod core;
+pub mod embedded;
+mod entrance;
 mod epoch;
 mod exchange;
+mod gate;
+pub mod hooks;
+mod inbox;
 mod link;
+mod local;
+mod meter;
 mod neighbours;
+pub mod operator;
 mod send_queue;
+mod serving;
 mod settings;
 
 use std::cell::Ref;
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
+use self::chain::{Handler, HandlerError, HandlerFactory};
 use self::core::{Alive, Core};
+pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
+use self::gate::Extensions;
+use self::hooks::Hooks;
 use self::link::Link;
 pub use self::link::LinkError;
+use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
 use crate::broker::Broker;
 
@@ -32,6 +47,7 @@ use crate::broker::Broker;
 #[derive(Debug)]
 pub struct MqttServer {
     core: Rc<Core>,
+    extensions: Extensions,
     alive: Rc<Alive>,
 }
 
@@ -45,6 +61,7 @@ impl MqttServer {
         let alive = Alive::of(settings);
         Self {
             core: Core::start(exchange, &alive),
+            extensions: Extensions::default(),
             alive,
         }
     }
@@ -58,8 +75,23 @@ impl MqttServer {
         self.core.note_successor(&alive);
         Self {
             core: Rc::clone(&self.core),
+            extensions: Extensions::default(),
             alive,
         }
+    }
+
+    /// The same server, with a chain before its core.
+    #[must_use]
+    pub fn with_handler(mut self, handler: Handler) -> Self {
+        self.extensions.handler = Some(Rc::new(handler));
+        self
+    }
+
+    /// The same server, with hooks that are told what happens.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.extensions.hooks = Some(hooks);
+        self
     }
 
     /// The sessions and messages of this worker.
@@ -83,9 +115,10 @@ impl Service<Accepted> for MqttServer {
         // A connection that took its time to get here must not bring old settings back.
         if !accepted.handle.is_draining() {
             self.core.exchange_settings(&self.alive.settings);
+            self.core.gate().exchange(&self.extensions);
             self.core.reopen();
         }
-        Link::new(&self.core, accepted).serve()
+        Serving::new(Link::new(&self.core, accepted))
     }
 }
 
@@ -94,25 +127,69 @@ impl Service<Accepted> for MqttServer {
 pub struct MqttServerFactory {
     settings: ServerSettings,
     exchange: Arc<Exchange>,
+    handler: Option<HandlerFactory>,
+    hooks: Option<Arc<dyn Hooks>>,
+}
+
+/// Why a worker has no server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MakeServerError {
+    /// Its chain was not made.
+    #[error("the chain of an MQTT server: {0}")]
+    Handler(#[source] HandlerError),
 }
 
 impl MqttServerFactory {
     /// A factory of servers with `settings` whose cores meet in `exchange`: the same one
     /// for as long as the server exists, whatever its settings become.
     pub const fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        Self { settings, exchange }
+        Self {
+            settings,
+            exchange,
+            handler: None,
+            hooks: None,
+        }
+    }
+
+    /// With a chain before the core of each worker, made from the chain of the server that
+    /// is replaced.
+    #[must_use]
+    pub fn with_handler(mut self, factory: HandlerFactory) -> Self {
+        self.handler = Some(factory);
+        self
+    }
+
+    /// With hooks that are told what happens, on all workers.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
     }
 }
 
 impl AsyncMakeService for MqttServerFactory {
     type Service = MqttServer;
-    type Error = Infallible;
+    type Error = MakeServerError;
 
-    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, Infallible> {
+    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, MakeServerError> {
         let settings = self.settings.clone();
-        Ok(match old {
+        let handler = match &self.handler {
+            Some(factory) => {
+                let before = old.and_then(|old| old.extensions.handler.as_deref());
+                let made = factory.make_via_ref(before).await;
+                Some(Rc::new(made.map_err(MakeServerError::Handler)?))
+            }
+            None => None,
+        };
+        let mut server = match old {
             Some(old) => old.successor(settings),
             None => MqttServer::new(settings, Arc::clone(&self.exchange)),
-        })
+        };
+        server.extensions = Extensions {
+            handler,
+            hooks: self.hooks.clone(),
+        };
+        Ok(server)
     }
 }

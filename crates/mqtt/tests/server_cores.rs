@@ -5,73 +5,18 @@
 #[path = "server_support/client.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod client;
+#[path = "server_support/cores.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+mod cores;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
-
-use client::{TestClient, connect, part_of_broker, publish};
-use tidegate_mqtt::broker::shard::{ShardId, shard_of};
+use client::{TestClient, connect, publish};
+use cores::{TwoCores, at_home};
 use tidegate_mqtt::codec::{
     Acknowledgement, Delivery, Packet, PacketIdentifier, ProtocolVersion, Publish,
     QualityOfService, ReasonCode,
 };
-use tidegate_mqtt::server::{Exchange, ServerSettings};
-use tidegate_runtime::cancel::CancelToken;
 use tidegate_runtime::local::block_on;
-use tidegate_runtime::worker::{Placement, WorkerIndex, WorkerThread, spawn_worker};
 use tokio::io::AsyncWriteExt;
-
-/// Two workers with a core and a port each.
-struct TwoCores {
-    addresses: Vec<SocketAddr>,
-    drain: CancelToken,
-    workers: Vec<WorkerThread>,
-}
-
-impl TwoCores {
-    fn start() -> Self {
-        let exchange = Arc::new(Exchange::new(2));
-        let drain = CancelToken::new();
-        let mut addresses = Vec::new();
-        let mut workers = Vec::new();
-        for index in 0..2 {
-            let (exchange, drain) = (Arc::clone(&exchange), drain.clone());
-            let (tell, told) = mpsc::sync_channel(1);
-            let worker = spawn_worker(
-                WorkerIndex(index),
-                Placement::Unpinned,
-                move || async move {
-                    let part = part_of_broker(ServerSettings::default(), exchange).await;
-                    tell.send(part.address).unwrap();
-                    drain.cancelled().await;
-                    part.connections.drain();
-                    part.connections.idle().await;
-                },
-            );
-            addresses.push(told.recv().unwrap());
-            workers.push(worker.unwrap());
-        }
-        Self {
-            addresses,
-            drain,
-            workers,
-        }
-    }
-
-    /// Ends both workers; every client has to have left by then, or to be told to.
-    fn stop(self) {
-        self.drain.cancel();
-        self.workers.into_iter().for_each(WorkerThread::join);
-    }
-}
-
-/// A client identifier whose session is on this core.
-fn at_home(core: u8, name: &str) -> String {
-    (0..)
-        .map(|number| format!("{name}{number}"))
-        .find(|id| shard_of(id, 2) == ShardId(core))
-        .unwrap()
-}
 
 #[test]
 fn messages_reach_every_core_in_order_whichever_accepted_the_clients() {

@@ -12,6 +12,7 @@ use tidegate_runtime::worker::WorkerIndex;
 use crate::accept_loop::AcceptLoop;
 use crate::command::{CommandError, GenerationCount, Order, Origin};
 use crate::deployed::{Departures, Deployed, Idlers};
+use crate::doors;
 use crate::factory::{Chain, ChainFactory};
 use crate::site::{Generation, Phase, SiteName};
 
@@ -179,6 +180,7 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
         };
         let Some(live) = &mut self.live else {
             let slot = ServiceSlot::new(staged.deployed);
+            doors::open(&self.site, &slot.current);
             let loops = start(staged.listeners, &slot);
             self.live = Some(Live { slot, loops });
             return Vec::new();
@@ -213,6 +215,7 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
         let Some(live) = self.live else {
             return;
         };
+        doors::close(&self.site, &live.slot.current);
         if idlers == Idlers::Leave {
             // Before the address is closed: who is refused there counts on the others being told.
             live.slot.current().connections.hurry();

@@ -19,6 +19,7 @@ mod command;
 mod container;
 mod control;
 mod deployed;
+mod doors;
 mod executor;
 mod factory;
 mod outcome;
@@ -33,6 +34,7 @@ pub use control::{
 };
 pub use control::{ConnectionCount, SiteStatus, Status, WorkerStatus};
 pub use deployed::HURRY_GRACE;
+pub use doors::{DoorError, serve_as};
 pub use executor::ServiceExecutor;
 pub use factory::{Chain, ChainFactory, ListenerFactory};
 pub use outcome::{ResultGroup, WorkerError, WorkerOutcome};

@@ -1,10 +1,11 @@
-//! One connection's byte stream, whatever carries it: TCP, a Unix socket, or
-//! TLS over either.
+//! One connection's byte stream, whatever carries it: TCP, a Unix socket, TLS over
+//! either, or a WebSocket over any of these.
 //!
 //! An [`Io`] holds no read buffer of its own. [`Io::poll_readable`] says when a
 //! read is worth a buffer, so that an idle connection keeps none.
 
 mod passage;
+mod websocket;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,6 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 use tokio_util::io::poll_read_buf;
+
+use self::websocket::WebSocket;
+use crate::websocket::WebSocketOptions;
 
 pub use self::passage::{ParkedSocket, Passage};
 
@@ -72,6 +76,8 @@ enum Stream {
     Plain(Socket),
     // Boxed: a TLS session is ten times a socket, and most connections have none.
     Tls(Box<TlsStream<Socket>>),
+    // Boxed for the same reason, and because it is an `Io` around another.
+    WebSocket(Box<WebSocket>),
 }
 
 /// One connection's byte stream.
@@ -110,6 +116,25 @@ impl Io {
         }
     }
 
+    /// Speaks WebSocket from here on, as the server, with the handshake done: what is read
+    /// and written are the payloads of binary frames, whatever their bounds.
+    #[must_use]
+    pub fn over_websocket(self, options: WebSocketOptions) -> Self {
+        Self {
+            stream: Stream::WebSocket(Box::new(WebSocket::new(self, options))),
+            prefix: None,
+        }
+    }
+
+    /// Whether [`flush`](AsyncWrite::poll_flush) has something to send that nobody wrote:
+    /// an answer of the carrying protocol's own, which the socket had no room for.
+    pub fn has_unsent(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) | Stream::Tls(_) => false,
+            Stream::WebSocket(stream) => stream.has_unsent(),
+        }
+    }
+
     /// Connects to a TCP address, with `TCP_NODELAY` set.
     ///
     /// # Errors
@@ -133,10 +158,19 @@ impl Io {
     /// Puts bytes that were read ahead back in front of the stream.
     #[must_use]
     pub fn with_prefix(mut self, prefix: Bytes) -> Self {
+        self.set_prefix(prefix);
+        self
+    }
+
+    pub(crate) fn set_prefix(&mut self, prefix: Bytes) {
         if !prefix.is_empty() {
             self.prefix = Some(Box::new(prefix));
         }
-        self
+    }
+
+    /// Takes out what was read ahead, so that it can be delivered some other way.
+    pub(crate) fn take_prefix(&mut self) -> Bytes {
+        self.prefix.take().map_or_else(Bytes::new, |prefix| *prefix)
     }
 
     /// Takes the plain socket out, to put TLS on it.
@@ -162,6 +196,7 @@ impl Io {
         let socket = match &self.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(stream) => stream.get_ref().0,
+            Stream::WebSocket(stream) => return stream.carrier().break_off(),
         };
         if let Socket::Tcp(stream) = socket {
             // Fails only on a socket that is gone, and that says the same.
@@ -177,6 +212,7 @@ impl Io {
                 TlsStream::Server(stream) => Some(stream.get_ref().1),
                 TlsStream::Client(stream) => Some(stream.get_ref().1),
             },
+            Stream::WebSocket(stream) => stream.carrier().tls(),
         }
     }
 
@@ -188,6 +224,7 @@ impl Io {
                 TlsStream::Client(_) => None,
             },
             Stream::Plain(_) => None,
+            Stream::WebSocket(stream) => stream.carrier().server_name(),
         }
     }
 
@@ -209,6 +246,7 @@ impl Io {
                     Poll::Ready(Ok(()))
                 }
             }
+            Stream::WebSocket(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -262,6 +300,7 @@ impl AsyncRead for Io {
         match &mut self.stream {
             Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
             Stream::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            Stream::WebSocket(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
         }
     }
 }
@@ -284,7 +323,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_write(cx, bytes))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls, WebSocket], stream => stream.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -292,7 +331,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_write_vectored(cx, slices))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls, WebSocket], stream => stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -300,11 +339,11 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_flush(cx))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls, WebSocket], stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each_stream!(&mut self.stream, Stream, [Plain, Tls], stream => stream.poll_shutdown(cx))
+        each_stream!(&mut self.stream, Stream, [Plain, Tls, WebSocket], stream => stream.poll_shutdown(cx))
     }
 }
 

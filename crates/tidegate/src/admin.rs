@@ -4,8 +4,10 @@
 //! last to stop, so that a stop can be watched.
 
 mod answer;
+mod brokers;
 pub mod metrics;
 mod page;
+mod query;
 mod status;
 
 use std::io;

@@ -6,10 +6,14 @@
 //! worker from what that worker serves now.
 
 mod any_error;
+mod broker_route;
 mod chain;
+mod detect;
 mod mqtt;
 mod mqtt_hook;
 mod mqtt_proofs;
+mod tcp;
+mod thrift;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -20,9 +24,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError, LogLimits, LogTarget, OpenError};
+use tidegate_gateway::health::HealthHandle;
 use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_gateway::route::RouteConflict;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -82,6 +89,16 @@ pub enum AssembleError {
     AccessLog(#[from] OpenError),
 }
 
+impl AssembleError {
+    fn route(server: &Server, conflicts: &[RouteConflict]) -> Self {
+        let conflicts: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+        Self::Route {
+            server: server.name.clone(),
+            conflict: conflicts.join("; "),
+        }
+    }
+}
+
 /// A change for the workers, as this program makes them.
 pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 
@@ -89,6 +106,8 @@ pub type SiteChange = Change<SiteChain, ListenerBuilder>;
 pub struct Common {
     /// Where they find names.
     pub resolver: ResolverHandle,
+    /// Where they ask whether endpoints are healthy.
+    pub health: HealthHandle,
     /// Where they note requests.
     pub access_log: Option<Rc<AccessLog>>,
 }
@@ -117,24 +136,29 @@ impl Assembler {
         common: &Common,
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
-        if let Protocol::Mqtt(mqtt) = &server.protocol {
-            let exchange = self.exchanges.of(&server.name, settings)?;
-            return Ok(Change::Deploy {
-                site: SiteName::from(server.name.as_str()),
-                chain: mqtt::site(
-                    &self.proofs.settings(server, mqtt, &common.resolver)?,
-                    exchange,
-                    tls,
-                ),
-                listeners: listeners(server),
-            });
-        }
-        let upstreams = upstreams::specs(settings, server, &common.resolver)?;
-        let log = log_mode(settings, server, common.access_log.as_ref());
+        let brokers = |name: &str| self.exchanges.of(name, settings);
+        let upstreams = upstreams::specs(settings, server, common)?;
         let meter = self.meters.site(server.name.as_str());
+        let chain = match &server.protocol {
+            Protocol::Http => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                chain::site(server, upstreams, &brokers, tls, log, meter)?
+            }
+            Protocol::Mqtt(mqtt) => {
+                let exchange = self.exchanges.of(&server.name, settings)?;
+                let settings = self.proofs.settings(server, mqtt, &common.resolver)?;
+                mqtt::site(server, mqtt, settings, exchange, tls)
+            }
+            Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Detect(detect) => detect::site(server, detect, tls),
+            Protocol::Thrift(thrift) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                thrift::site(server, thrift, upstreams, tls, log, meter)
+            }
+        };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
-            chain: chain::site(server, upstreams, tls, log, meter)?,
+            chain,
             listeners: listeners(server),
         })
     }
@@ -195,9 +219,20 @@ impl Assembler {
         &self.meters
     }
 
+    /// The ways to the brokers among the servers of `settings`, by name.
+    pub fn brokers(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        self.exchanges.operators(settings)
+    }
+
     /// Forgets the figures of what is not in `settings`.
     pub fn forget_figures_of_others(&self, settings: &Settings) {
         let server = |site: &str| settings.servers.get(site);
+        self.meters.retain_proxies(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
+        });
+        self.meters.retain_calls(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Thrift(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -234,7 +269,10 @@ impl Assembler {
             .collect::<Result<Vec<_>, _>>()
             .map_err(located)?;
         let application_protocols = match server.protocol {
-            Protocol::Mqtt(_) => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
+            Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
+            // Whatever the client and the endpoint agree on is between them.
+            Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };
@@ -313,7 +351,7 @@ impl Files {
             .filter_map(|name| settings.upstreams.get(name)?.tls.as_ref()?.ca.as_ref());
         let proofs = match &server.protocol {
             Protocol::Mqtt(mqtt) => Some(mqtt.proofs.files()),
-            Protocol::Http => None,
+            _ => None,
         };
         Self(
             own.chain(server.tls.iter().filter_map(|tls| tls.client_ca.as_ref()))

@@ -1,10 +1,13 @@
 //! The command line.
 
-use crate::mqtt_passwd::PasswdArgs;
+pub mod mqtt;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
+
+use self::mqtt::MqttArgs;
 
 /// `tidegate [run] [--config FILE] ...`, `tidegate check --config FILE`, `tidegate status` ...
 #[derive(Debug, Clone, Parser)]
@@ -42,16 +45,8 @@ pub enum Verb {
     Upgrade(OperateArgs),
     /// Have a running process log more, or less.
     Log(LogArgs),
-    /// Help to run an MQTT broker.
-    #[command(subcommand)]
-    Mqtt(MqttVerb),
-}
-
-/// What is done for an MQTT broker.
-#[derive(Debug, Clone, Subcommand)]
-pub enum MqttVerb {
-    /// Set a user's password in a file, or take the user out of it.
-    Passwd(PasswdArgs),
+    /// Look into a running MQTT broker, and have a hand in it.
+    Mqtt(MqttArgs),
 }
 
 /// Which running process is asked, and how its answer is shown.

@@ -9,14 +9,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use thiserror::Error;
 use tidegate_gateway::access_log::{AccessLog, CloseError};
+use tidegate_gateway::health::{self, ConnectProbe, HealthHandle};
 use tidegate_gateway::meter::Meters;
 use tidegate_gateway::resolve::ResolverHandle;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{
     ApplyError, Change, CommandError, Generation, ShutdownReport, SiteName, Status, WorkerManager,
 };
 use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_runtime::worker::WorkerIndex;
-use tidegate_supervisor::{AddError, OrchestratorHandle};
+use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
 
 use self::supervised::{LogWriter, Names};
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
@@ -28,7 +30,7 @@ pub enum UpdateError {
     /// The settings cannot be put to work.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
-    /// The look-up of names cannot start: the process stops.
+    /// The look-up of names, or the checks of endpoints, cannot start: the process stops.
     #[error(transparent)]
     Names(#[from] AddError),
     /// The workers or the listeners refused.
@@ -63,6 +65,7 @@ pub struct Deployer {
     log_writer: Option<LogWriter>,
     /// How many services were started for what is deployed.
     started: u32,
+    health: HealthHandle,
     settings: Settings,
     files: BTreeMap<String, Files>,
 }
@@ -81,7 +84,13 @@ impl Deployer {
         settings: Settings,
         extra: Vec<SiteChange>,
     ) -> Result<Self, UpdateError> {
+        let (health, checker) = health::checker();
+        services.add(Service::once("health-checks", |context| {
+            let drain = context.drain().clone();
+            checker.run(ConnectProbe, drain.cancelled_owned())
+        }))?;
         let mut deployer = Self {
+            health,
             assembler: Assembler::default(),
             names: Names::start(&settings.dns, &services, 0)?,
             log_writer: None,
@@ -131,6 +140,7 @@ impl Deployer {
         };
         let common = Common {
             resolver: names.as_ref().unwrap_or(&self.names).resolver.clone(),
+            health: self.health.clone(),
             access_log: self.assembler.access_log(&settings)?,
         };
         if plan.is_empty() && changes.is_empty() {
@@ -197,7 +207,13 @@ impl Deployer {
         self.assembler.keep_access_log(&settings, common.access_log);
         let command_timeout = settings.runtime.command_timeout;
         self.manager.set_command_timeout(command_timeout);
+        let effective = settings.effective.clone();
         self.settings = Settings {
+            effective: ["runtime", "admin"]
+                .into_iter()
+                .fold(effective, |it, name| {
+                    it.keeping(name, &self.settings.effective)
+                }),
             // The rest of it stays as it was until the process starts again.
             runtime: settings::Runtime {
                 command_timeout,
@@ -232,6 +248,16 @@ impl Deployer {
     /// What all requests are counted with.
     pub const fn meters(&self) -> &Meters {
         self.assembler.meters()
+    }
+
+    /// Whether each endpoint that is checked is healthy.
+    pub const fn health(&self) -> &HealthHandle {
+        &self.health
+    }
+
+    /// The ways to the brokers that are deployed, by server name.
+    pub fn brokers(&self) -> BTreeMap<String, Operator> {
+        self.assembler.brokers(self.settings())
     }
 
     /// Lines of the access log: written, and dropped.

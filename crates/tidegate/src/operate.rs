@@ -2,6 +2,7 @@
 //! process, by its admin server.
 
 mod ask;
+pub mod mqtt;
 mod show;
 
 use std::path::Path;

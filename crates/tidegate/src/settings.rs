@@ -8,12 +8,16 @@
 mod address;
 mod admin;
 mod command;
+mod detect;
+mod effective;
 mod findings;
 mod found;
 mod limits;
 mod mqtt;
+mod networks;
 mod plan;
 mod process;
+mod proxy_protocol;
 mod references;
 mod report;
 mod route;
@@ -22,14 +26,19 @@ mod section;
 mod server;
 mod suggest;
 mod syntax;
+mod tcp;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod tls;
 mod upstream;
+mod websocket;
 
 pub use address::EndpointAddress;
 pub use admin::{Admin, Drills, Secret, Token};
 pub use command::{Command, CommandRestart};
+pub use detect::{Detect, Spoken};
+pub use effective::Effective;
 pub use limits::{Limits, Timeouts};
 pub use mqtt::{Hook, Mqtt};
 pub use plan::{Plan, plan};
@@ -37,8 +46,12 @@ pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
 pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
 pub use server::{Forwarded, Listen, Protocol, Server};
+pub(crate) use tcp::every_path;
+pub use tcp::{Routing, ServerNameRoute, Tcp};
+pub use thrift::{Thrift, ThriftRoute, ThriftTarget, UpstreamTimeouts};
 pub use tls::{Certificate, ClientCertificates, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
+pub use websocket::WebSocket;
 
 use findings::{Finding, Findings, Span};
 use found::{Found, quoted};
@@ -74,6 +87,8 @@ pub struct Settings {
     pub servers: BTreeMap<String, Server>,
     /// `[upstreams.NAME]`, by name; every upstream that a route names is here.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// All of it as one tree, for people.
+    pub effective: Effective,
 }
 
 /// Where in the file something is written, from 1; columns count characters.
@@ -170,9 +185,12 @@ fn read(text: &str, base: &Path) -> (Option<Settings>, Findings) {
     let (document, _) = DeTable::parse_recoverable(&repaired.text);
     let document = document.into_inner();
     let references = References::default();
-    let settings = Section::root(&findings, &document, |section| {
+    let mut settings = Section::root(&findings, &document, |section| {
         Settings::read(section, &references)
     });
+    if let Some(settings) = &mut settings {
+        settings.effective = Effective::of(&document, findings.defaults());
+    }
     // A mistyped [upstreams] is reported as that, and not by each route again.
     let (defined, misnamed): (Vec<_>, Vec<_>) = document
         .iter()
@@ -206,6 +224,9 @@ impl Settings {
                 server::read_servers(found, references)
             })
             .required();
+        if let Some(servers) = &servers {
+            references.check_brokers(section.findings(), servers);
+        }
         let upstreams = section
             .read("upstreams", "tables", upstream::read_upstreams)
             .or(BTreeMap::new());
@@ -220,6 +241,7 @@ impl Settings {
             dns: dns?,
             servers: servers?,
             upstreams,
+            effective: Effective::default(),
         })
     }
 }

@@ -30,7 +30,7 @@ respond = { status = 200
 redirect = { to = "/elsewhere" }
 
 [servers.broker]
-protocol = "tcp"
+protocol = "udp"
 listen = ["0.0.0.0:1883"]
 
 [upstreams.api]

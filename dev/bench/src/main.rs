@@ -1,4 +1,4 @@
-//! Side-by-side benchmark: tidegate, nginx and haproxy in front of the same origin, each alone on
+//! Side-by-side benchmarks: tidegate, nginx and haproxy in front of the same origin, each alone on
 //! one core, in interleaved rounds. What it measures and what it does not is in README.md here.
 
 #![forbid(unsafe_code)]
@@ -8,12 +8,14 @@ mod cores;
 mod interrupt;
 mod load;
 mod measure;
+mod mqtt;
 mod origin;
 mod peers;
 mod process;
 mod requirements;
 mod runner;
 mod table;
+mod tcp;
 mod workload;
 
 use anyhow::{Context, Result};
@@ -31,7 +33,10 @@ use std::process::ExitCode;
 
 /// Measures tidegate beside nginx and haproxy on this machine.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    protocol: Option<Protocol>,
     /// Workloads to run, by name or part of a name; all if none is given.
     filters: Vec<String>,
     /// The same as a plain filter.
@@ -61,6 +66,15 @@ struct Arguments {
     /// Also writes the results here as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum Protocol {
+    /// The MQTT broker beside mosquitto and rumqttd.
+    Mqtt(mqtt::Arguments),
+    /// The TCP proxy beside HAProxy in TCP mode.
+    Tcp(tcp::Arguments),
 }
 
 impl Arguments {
@@ -97,6 +111,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(Protocol::Mqtt(arguments)) = &arguments.protocol {
+        return mqtt::run(arguments);
+    }
+    if let Some(Protocol::Tcp(arguments)) = &arguments.protocol {
+        return tcp::run(arguments);
+    }
     if arguments.list {
         for workload in workload::ALL {
             println!("{:<18} {}", workload.name, workload.about);

@@ -55,7 +55,24 @@ impl Sub<&Self> for CpuTime {
     }
 }
 
+/// CPU time of `root` and its descendants in user and in kernel mode, in clock ticks: where
+/// time goes, not how much it is.
+pub(crate) fn user_and_kernel(root: Pid) -> Result<(Duration, Duration)> {
+    let mut sums = (Duration::ZERO, Duration::ZERO);
+    for process in tree(root)? {
+        let (user, kernel) = process_times(process)?;
+        sums.0 += user;
+        sums.1 += kernel;
+    }
+    Ok(sums)
+}
+
 fn process_time(process: u32) -> Result<Duration> {
+    let (user, kernel) = process_times(process)?;
+    Ok(user + kernel)
+}
+
+fn process_times(process: u32) -> Result<(Duration, Duration)> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name in parentheses may hold anything; counting starts behind it.
     let (_, fields) = text.rsplit_once(')').context("malformed stat")?;
@@ -63,8 +80,9 @@ fn process_time(process: u32) -> Result<Duration> {
     let [user, system] = fields.get(11..13).context("short stat")? else {
         bail!("short stat")
     };
-    let ticks = user.parse::<u64>()? + system.parse::<u64>()?;
-    Ok(Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second())?)
+    let tick = Duration::from_secs(1) / u32::try_from(clock_ticks_per_second())?;
+    let time = |ticks: &str| anyhow::Ok(tick * ticks.parse()?);
+    Ok((time(user)?, time(system)?))
 }
 
 /// Resident memory in bytes.

@@ -71,11 +71,22 @@ impl Running {
         core: usize,
         directory: &Path,
     ) -> Result<Self> {
+        Self::start_on(name, program, &[core], directory)
+    }
+
+    /// The same on several cores.
+    pub(crate) fn start_on(
+        name: &str,
+        program: Program,
+        cores: &[usize],
+        directory: &Path,
+    ) -> Result<Self> {
+        let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
         let log = directory.join(format!("{name}.log"));
         let output =
             File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM", "taskset", "-c", &core.to_string()])
+            .args(["--pdeathsig", "TERM", "taskset", "-c", &cores.join(",")])
             .arg(&program.path)
             .args(&program.arguments)
             .envs(program.environment)

@@ -48,7 +48,7 @@ impl Requirements {
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SYSTEM_FOLDERS.iter().map(PathBuf::from))
@@ -57,7 +57,7 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// The programs here are Debian packages of the same name.
-fn find_or_install(name: &str) -> Result<PathBuf> {
+pub(crate) fn find_or_install(name: &str) -> Result<PathBuf> {
     if let Some(path) = find(name) {
         return Ok(path);
     }
@@ -90,7 +90,7 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn build_tidegate() -> Result<PathBuf> {
+pub(crate) fn build_tidegate() -> Result<PathBuf> {
     eprintln!("building tidegate");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

@@ -16,6 +16,7 @@ use tidegate_http::client::{ClientConnection, ClientSettings, Outgoing, Progress
 use tidegate_http::h1::codec::RequestTarget;
 use tidegate_http::{Body, Context, Fault, FaultKind, Response};
 
+use super::availability::Use;
 use super::connect::connect;
 use super::{Endpoint, Upstream};
 use crate::balance::{Balance, EndpointIndex, InFlight};
@@ -48,7 +49,7 @@ pub struct Attempt {
 }
 
 /// What is left to try.
-struct Tries {
+pub(super) struct Tries {
     /// At most [`ATTEMPTS_MAX`]; usually none, and then it is not allocated.
     tried: Vec<EndpointIndex>,
     retries: u32,
@@ -62,6 +63,25 @@ enum Outcome {
     /// Another endpoint may be asked.
     Elsewhere(Fault, Body),
     Failed(Fault),
+}
+
+impl Outcome {
+    /// What it says of the endpoint, if anything.
+    fn judge(&self) -> Option<Use> {
+        let fault = match self {
+            Self::Answered(_) => return Some(Use::Good),
+            Self::Elsewhere(fault, _) | Self::Failed(fault) => fault,
+        };
+        let blamed = matches!(
+            fault.kind(),
+            FaultKind::UpstreamConnect
+                | FaultKind::UpstreamConnectTimeout
+                | FaultKind::UpstreamReset
+                | FaultKind::UpstreamProtocol
+                | FaultKind::UpstreamTimeout
+        );
+        blamed.then_some(Use::Bad)
+    }
 }
 
 impl Upstream {
@@ -79,19 +99,21 @@ impl Upstream {
     ) -> Result<Response, Fault> {
         context.note(|facts| facts.upstream = Some(self.name.clone()));
         let mut tries = Tries {
-            tried: Vec::new(),
-            retries: self.spec.retries,
             replay: forwarding.body.as_full(),
+            ..Tries::of(self.spec.retries)
         };
         let mut fault = None;
-        while let Some(index) = self.balancer.pick(|index| tries.may(index)) {
+        while let Some(index) = self.pick(&tries) {
             let endpoint = self.endpoint(index);
             context.note(|facts| facts.endpoint = Some(endpoint.name.clone()));
             let in_flight = self.balancer.start(index);
-            match self
+            let outcome = self
                 .ask(endpoint, forwarding, attempt, context, &tries)
-                .await
-            {
+                .await;
+            if let Some(how) = outcome.judge() {
+                self.note(index, how);
+            }
+            match outcome {
                 Outcome::Answered(response) => return Ok(self.counted(response, in_flight)),
                 Outcome::Failed(fault) => return Err(fault),
                 Outcome::Elsewhere(cause, body) => {
@@ -166,12 +188,20 @@ impl Upstream {
 }
 
 impl Tries {
-    fn may(&self, index: EndpointIndex) -> bool {
+    pub(super) const fn of(retries: u32) -> Self {
+        Self {
+            tried: Vec::new(),
+            retries,
+            replay: None,
+        }
+    }
+
+    pub(super) fn may(&self, index: EndpointIndex) -> bool {
         !self.tried.contains(&index)
     }
 
     /// Notes that `index` failed; whether another endpoint may be asked.
-    fn spend(&mut self, index: EndpointIndex) -> bool {
+    pub(super) fn spend(&mut self, index: EndpointIndex) -> bool {
         self.tried.push(index);
         let left = self.retries > 0 && self.tried.len() < ATTEMPTS_MAX;
         self.retries = self.retries.saturating_sub(1);

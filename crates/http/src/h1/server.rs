@@ -145,8 +145,8 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                     }));
                 }
                 Next::Upgrade(upgrade) => {
-                    if let Some((io, _handle)) = self.into_parts() {
-                        upgrade.start(io).await;
+                    if let Some((io, handle)) = self.into_parts() {
+                        upgrade.start(io, handle).await;
                     }
                     return Ok(Ended::Closed);
                 }

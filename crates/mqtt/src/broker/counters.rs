@@ -3,11 +3,11 @@
 
 /// Declares the counters once: fields, sum and names.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// Counts since the core was made.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])* pub $name: u64,)*
         }
 
         impl Counters {
@@ -19,6 +19,12 @@ macro_rules! counters {
             /// Each count with its name, for metrics.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
+            /// Each name with what is counted under it, in the order of
+            /// [`iter`](Self::iter).
+            pub fn descriptions() -> impl Iterator<Item = (&'static str, &'static str)> {
+                [$((stringify!($name), concat!($($doc),*).trim_ascii()),)*].into_iter()
             }
         }
     };
@@ -43,6 +49,10 @@ counters! {
     sessions_expired,
     /// PUBLISH received.
     publishes_received,
+    /// PUBLISH of QoS 1 received.
+    publishes_received_qos1,
+    /// PUBLISH of QoS 2 received.
+    publishes_received_qos2,
     /// PUBLISH refused by the access rules.
     publishes_denied,
     /// Clients sent away because what they had proved holds no longer.
@@ -55,6 +65,10 @@ counters! {
     publishes_unstored,
     /// PUBLISH handed to connections.
     publishes_sent,
+    /// PUBLISH of QoS 1 handed to connections.
+    publishes_sent_qos1,
+    /// PUBLISH of QoS 2 handed to connections.
+    publishes_sent_qos2,
     /// Payload bytes received.
     payload_bytes_received,
     /// Payload bytes handed to connections.

@@ -146,6 +146,7 @@ impl Broker {
             self.publish_will(now, key);
         }
         self.end_subscriptions(key);
+        self.own.retain(|own| *own != key);
         let session = &mut self.sessions[key];
         let mut armed = session.armed.take();
         self.timers

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     broker::grant::Joined,
-    codec::{Acknowledgement, Packet, ReasonCode},
+    codec::{Acknowledgement, Packet, QualityOfService, ReasonCode},
 };
 
 /// A step towards a client.
@@ -156,6 +156,11 @@ impl Broker {
             self.sessions[key].outbox.send_waiting();
         }
         self.counters.publishes_sent += 1;
+        match publish.qos() {
+            QualityOfService::AtMostOnce => {}
+            QualityOfService::AtLeastOnce => self.counters.publishes_sent_qos1 += 1,
+            QualityOfService::ExactlyOnce => self.counters.publishes_sent_qos2 += 1,
+        }
         self.counters.payload_bytes_sent += publish.message().payload().len() as u64;
         Some(Outgoing::Publish(publish))
     }

@@ -60,6 +60,22 @@ pub enum Input {
         /// What the client is told.
         reason: ReasonCode,
     },
+    /// A CONNECT, PUBLISH or SUBSCRIBE that its owner refuses: the client is told so as if
+    /// the core had refused it.
+    Refused {
+        /// Why.
+        reason: ReasonCode,
+        /// What is refused: [`Connect`](Self::Connect) or [`Packet`](Self::Packet).
+        input: Box<Self>,
+    },
+    /// As [`Packet`](Self::Packet), of a client that whoever runs the broker has in the
+    /// program itself: no access rule is asked of what it subscribes to, now or later.
+    OwnPacket {
+        /// From which connection.
+        connection: ConnectionId,
+        /// The packet.
+        packet: Packet,
+    },
     /// The connection is closed, by whoever; its number is free again.
     Closed {
         /// Which.

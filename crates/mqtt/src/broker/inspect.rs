@@ -1,9 +1,14 @@
 //! A look at sessions, subscriptions and retained messages, for whoever runs
 //! the broker.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, rc::Rc};
 
-use super::{Broker, ConnectionId, access::Identity, session::Session, time::Moment};
+use super::{
+    Broker, ConnectionId,
+    access::Identity,
+    session::{Session, SessionKey},
+    time::Moment,
+};
 use crate::codec::{ProtocolVersion, QualityOfService};
 
 /// A session as it stands.
@@ -68,10 +73,37 @@ impl Broker {
             .map(|(_, session)| SessionView::of(session))
     }
 
+    /// The sessions at `count` places from `first` on, each with its place. A session keeps
+    /// its place for as long as it lives, so that a look at all of them can be taken in
+    /// parts: none that is there all the while is missed or seen twice.
+    pub fn sessions_from(
+        &self,
+        first: u32,
+        count: u32,
+    ) -> impl Iterator<Item = (u32, SessionView<'_>)> {
+        let end = first.saturating_add(count).min(self.sessions.places());
+        (first..end).filter_map(|place| {
+            let session = self.sessions.get(SessionKey(place))?;
+            Some((place, SessionView::of(session)))
+        })
+    }
+
+    /// The place `count` places after `first`; none if there are not so many.
+    pub fn place_after(&self, first: u32, count: u32) -> Option<u32> {
+        let next = first.checked_add(count)?;
+        (next < self.sessions.places()).then_some(next)
+    }
+
     /// One session.
     pub fn session(&self, client_id: &str) -> Option<SessionView<'_>> {
         let key = self.sessions.find(client_id)?;
         self.sessions.get(key).map(SessionView::of)
+    }
+
+    /// Whose session a connection has, and who that is; none before it has one.
+    pub fn client_of(&self, connection: ConnectionId) -> Option<(Rc<str>, Rc<Identity>)> {
+        let session = &self.sessions[self.session_of(connection)?];
+        Some((Rc::clone(&session.client_id), Rc::clone(&session.identity)))
     }
 
     /// What a client subscribes to; nothing if it has no session.

@@ -77,8 +77,13 @@ pub struct Limits {
     /// The longest keep-alive: a client that asks for more, or for none, is
     /// told this one. Default 65,535 s, with which only "none" is changed.
     pub keep_alive_max_secs: u16,
-    /// Clients sent DISCONNECT per second while the core shuts down. Default 5,000.
+    /// Clients sent DISCONNECT per second while the broker shuts down, by all cores
+    /// together. Default 5,000.
     pub shutdown_per_second: u32,
+    /// The longest that sending them away may take: where there are more than
+    /// [`shutdown_per_second`](Self::shutdown_per_second) gets done in it, they go faster.
+    /// Default 20 s.
+    pub shutdown_within: Duration,
     /// How long an enhanced authentication may take. Default 10 s.
     pub auth_timeout: Duration,
 }
@@ -109,6 +114,7 @@ impl Default for Limits {
             connect_rate: Rate::UNLIMITED,
             keep_alive_max_secs: u16::MAX,
             shutdown_per_second: 5_000,
+            shutdown_within: Duration::from_secs(20),
             auth_timeout: Duration::from_secs(10),
         }
     }

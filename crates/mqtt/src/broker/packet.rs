@@ -41,6 +41,16 @@ impl Broker {
         self.bound_replies(now, key, connection);
     }
 
+    /// A packet of a client in the program itself.
+    pub(super) fn own_packet(&mut self, now: Moment, connection: ConnectionId, packet: Packet) {
+        if let Some(key) = self.session_of(connection)
+            && !self.own.contains(&key)
+        {
+            self.own.push(key);
+        }
+        self.packet(now, connection, packet);
+    }
+
     fn obey(&mut self, now: Moment, key: SessionKey, packet: Packet) -> Result<(), ReasonCode> {
         match packet {
             Packet::Publish(publish) => self.publish(now, key, &publish),

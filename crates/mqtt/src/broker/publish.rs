@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    Broker,
+    Broker, ConnectionId,
     access::Access,
     aliases::AliasError,
     durable::Record,
@@ -29,6 +29,11 @@ impl Broker {
         packet: &Publish,
     ) -> Result<(), Violation> {
         self.counters.publishes_received += 1;
+        match packet.delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce(_) => self.counters.publishes_received_qos1 += 1,
+            Delivery::ExactlyOnce(_) => self.counters.publishes_received_qos2 += 1,
+        }
         self.counters.payload_bytes_received += packet.payload.len() as u64;
         let topic = self.topic_of(key, packet)?;
         if !packet.subscription_identifiers.is_empty() {
@@ -60,6 +65,26 @@ impl Broker {
         };
         let until = self.until(reached, wrote);
         self.answer(key, packet, reason, until);
+        Ok(())
+    }
+
+    /// Puts the topic itself in the place of an alias for it, which is remembered as if the
+    /// packet had been handled.
+    ///
+    /// # Errors
+    ///
+    /// The alias means nothing: a reason for the end of the connection.
+    pub fn resolve_topic(
+        &mut self,
+        connection: ConnectionId,
+        packet: &mut Publish,
+    ) -> Result<(), ReasonCode> {
+        if let Some(key) = self.session_of(connection)
+            && packet.topic_alias.is_some()
+        {
+            packet.topic = Some(self.topic_of(key, packet)?);
+            packet.topic_alias = None;
+        }
         Ok(())
     }
 
@@ -139,6 +164,10 @@ impl Broker {
                 OverRate::Refuse => Ok(Err(ReasonCode::QuotaExceeded)),
                 OverRate::Disconnect => Err(ReasonCode::MessageRateTooHigh),
             };
+        }
+        if let Some(reason) = self.refusing {
+            self.counters.publishes_denied += 1;
+            return Ok(Err(reason));
         }
         let levels_max = self.limits.topic_levels;
         if topic.as_bytes().len() > levels_max && topic.levels().count() > levels_max {

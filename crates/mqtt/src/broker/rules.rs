@@ -72,6 +72,9 @@ impl Broker {
 
     /// Ends the subscriptions that a session may not have.
     pub(super) fn check_subscriptions(&mut self, key: SessionKey) {
+        if self.own.contains(&key) {
+            return;
+        }
         let session = &self.sessions[key];
         let access = Rc::clone(&self.access);
         let denied = |filter: &str| access.may_subscribe(session.client(), filter) == Access::Deny;

@@ -183,6 +183,11 @@ impl Sessions {
         session
     }
 
+    /// One more than the highest place that a session has or had.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.sessions.capacity()).expect("sessions outnumber memory")
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
         self.sessions
             .iter()
@@ -207,11 +212,19 @@ impl IndexMut<SessionKey> for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::message::{Message, OVERHEAD_BYTES};
     use crate::broker::outbox::Delivery;
 
     #[test]
     fn idle_sessions_and_queued_messages_stay_small() {
         assert!(size_of::<Session>() <= 576, "{}", size_of::<Session>());
         assert!(size_of::<Delivery>() <= 48, "{}", size_of::<Delivery>());
+    }
+
+    #[test]
+    fn a_queued_message_counts_for_no_less_than_it_costs() {
+        let counts = 2 * size_of::<usize>();
+        let cost = size_of::<Message>() + counts + size_of::<Delivery>();
+        assert!(cost <= OVERHEAD_BYTES, "{cost}");
     }
 }

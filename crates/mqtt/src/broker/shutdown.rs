@@ -6,18 +6,38 @@ use std::time::Duration;
 use super::{Broker, ConnectionId, connect::Slot, expire::TimerKey, link::Phase, time::Moment};
 use crate::codec::ReasonCode;
 
-/// Clients are sent away in steps this far apart.
+/// Clients are sent away in steps at least this far apart.
 const STEP: Duration = Duration::from_millis(10);
-const STEPS_PER_SECOND: u32 = 100;
 
 /// A shutdown under way.
 #[derive(Debug)]
 pub(super) struct Shutdown {
     pub(super) reason: ReasonCode,
+    began: Moment,
+    per_second: u32,
+    /// Clients that have been sent away.
+    told: u64,
     /// Connections below this number have been sent away.
     next: usize,
     armed: Option<Moment>,
     is_told: bool,
+}
+
+impl Shutdown {
+    /// How many more may be sent away now. The first go at once.
+    fn left(&self, now: Moment) -> u64 {
+        let time = now.since(self.began) + self.step();
+        let may = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let may = may.saturating_mul(self.per_second.into()) / 1_000;
+        may.saturating_sub(self.told)
+    }
+
+    /// The time in which at least one may go.
+    fn step(&self) -> Duration {
+        STEP.max(Duration::from_millis(
+            1_000_u64.div_ceil(self.per_second.into()),
+        ))
+    }
 }
 
 impl Broker {
@@ -25,12 +45,26 @@ impl Broker {
         if self.shutdown.is_none() {
             self.shutdown = Some(Shutdown {
                 reason,
+                began: now,
+                per_second: self.leaving_per_second(),
+                told: 0,
                 next: 0,
                 armed: None,
                 is_told: false,
             });
             self.shut_down_some(now);
         }
+    }
+
+    /// This core's part of what all may do, or more where the time would not suffice.
+    fn leaving_per_second(&self) -> u32 {
+        let limits = &self.limits;
+        let part = limits
+            .shutdown_per_second
+            .div_ceil(self.crossing.count().into());
+        let within_ms = limits.shutdown_within.as_millis().max(1);
+        let needed = (self.open as u128 * 1_000).div_ceil(within_ms);
+        part.max(u32::try_from(needed).unwrap_or(u32::MAX)).max(1)
     }
 
     /// Sends the next clients away.
@@ -40,7 +74,8 @@ impl Broker {
         };
         shutdown.armed = None;
         let reason = shutdown.reason;
-        let mut left = (self.limits.shutdown_per_second / STEPS_PER_SECOND).max(1);
+        let mut left = shutdown.left(now);
+        shutdown.told += left;
         let mut at = shutdown.next;
         while left > 0 && at < self.connections.len() {
             let connection = ConnectionId(at as u32);
@@ -67,7 +102,7 @@ impl Broker {
         let more = next < self.connections.len();
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.next = next;
-            let due = more.then(|| now + STEP);
+            let due = more.then(|| now + shutdown.step());
             self.timers
                 .arm(TimerKey::Shutdown, &mut shutdown.armed, due);
         }

@@ -109,12 +109,18 @@ impl Broker {
             // 3.8.3-4.
             return Err(Refused::Connection(ReasonCode::ProtocolError));
         }
+        if let Some(reason) = self.refusing {
+            self.counters.subscriptions_denied += 1;
+            return refuse(reason);
+        }
         if requested.filter.levels().count() > self.limits.filter_levels {
             self.counters.levels_exceeded += 1;
             return refuse(ReasonCode::QuotaExceeded);
         }
         let session = &self.sessions[key];
-        if self.access.may_subscribe(session.client(), parsed.filter) == Access::Deny {
+        if !self.own.contains(&key)
+            && self.access.may_subscribe(session.client(), parsed.filter) == Access::Deny
+        {
             self.counters.subscriptions_denied += 1;
             return refuse(ReasonCode::NotAuthorized);
         }

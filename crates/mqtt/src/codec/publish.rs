@@ -131,7 +131,7 @@ impl MessageProperties {
     }
 
     /// From their encoding, which the caller has checked.
-    pub(super) const fn from_encoded(encoded: Bytes) -> Self {
+    pub(crate) const fn from_encoded(encoded: Bytes) -> Self {
         Self(encoded)
     }
 

@@ -16,6 +16,14 @@ macro_rules! reason_codes {
             /// All of them, in the order of their values.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
+            /// Its name here, as `QuotaExceeded`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
             /// The reason with this value on the wire.
             #[must_use]
             pub const fn from_byte(byte: u8) -> Option<Self> {

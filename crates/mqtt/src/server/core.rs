@@ -14,14 +14,19 @@ use tidegate_runtime::mailbox::{Receiver, Reserved};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 
+use super::chain::ClientInfo;
 use super::exchange::{Crossing, Exchange, Moved};
+use super::gate::Gate;
 use super::link::Link;
+use super::local;
+use super::meter::Meter;
 use super::neighbours::{Backlog, Neighbours};
+use super::serving::Serving;
 use super::settings::ServerSettings;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
 use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output};
-use crate::codec::ReasonCode;
+use crate::codec::{Publish, ReasonCode};
 
 /// When to try again to pass on what another core's mailbox had no room for.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
@@ -34,6 +39,9 @@ const CROSSINGS_PER_TURN: usize = 32;
 struct Seat {
     /// The core has something for it.
     ready: bool,
+    /// The task waits for that.
+    awaited: bool,
+    /// The task's. Kept while it runs, as it is the same one every time.
     waker: Option<Waker>,
 }
 
@@ -77,11 +85,15 @@ pub(super) struct Core {
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
+    /// A task was woken since the running one has begun.
+    woken: Cell<bool>,
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
     /// Told of every generation that is made.
     successors: Rc<Notify>,
+    meter: Meter,
+    gate: Gate,
     tasks: [AbortHandle; 3],
 }
 
@@ -107,6 +119,8 @@ impl Core {
         let successors = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
+            meter: Meter::new(exchange.incarnation()),
+            gate: Gate::default(),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -114,6 +128,7 @@ impl Core {
             seats: RefCell::default(),
             deadline: Deadline::new(),
             due: Cell::new(None),
+            woken: Cell::new(false),
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
@@ -126,6 +141,7 @@ impl Core {
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
             ],
         });
+        local::note(&core.exchange, &core);
         core.settle();
         core
     }
@@ -183,7 +199,7 @@ impl Core {
     }
 
     /// Puts the settings of the newest generation that stays in force.
-    fn adopt(&self) {
+    fn catch_up(&self) {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         let server = newest.and_then(|it| it.server.upgrade());
@@ -191,6 +207,22 @@ impl Core {
         if let Some(server) = server {
             self.exchange_settings(&server.settings);
         }
+    }
+
+    /// Takes over a connection that a server of another protocol accepted: it belongs to the
+    /// newest generation from now on, and is granted what that one grants.
+    pub(super) fn adopt(&self, handle: &mut ConnectionHandle) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let Some((group, server)) = newest.and_then(|it| Some((&it.group, it.server.upgrade()?)))
+        else {
+            return;
+        };
+        let group = group.clone();
+        drop(generations);
+        handle.move_to(&group);
+        self.exchange_settings(&server.settings);
+        self.reopen();
     }
 
     /// The core that has this client's session, if it is not this one.
@@ -208,7 +240,7 @@ impl Core {
         self.neighbours.borrow_mut().reserve(shard)
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.exchange.epoch.now()
     }
 
@@ -216,9 +248,32 @@ impl Core {
         self.broker.borrow()
     }
 
-    /// Counts a client that the link refuses.
-    pub(super) fn count_refusal(&self) {
-        self.broker.borrow_mut().count_refusal();
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Whose session a connection has.
+    pub(super) fn client_of(&self, connection: ConnectionId) -> Option<ClientInfo> {
+        let (id, identity) = self.broker.borrow().client_of(connection)?;
+        Some(ClientInfo { id, identity })
+    }
+
+    /// As [`Broker::resolve_topic`].
+    pub(super) fn resolve_topic(
+        &self,
+        connection: ConnectionId,
+        packet: &mut Publish,
+    ) -> Result<(), ReasonCode> {
+        self.broker.borrow_mut().resolve_topic(connection, packet)
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Which core it is.
+    pub(super) fn here(&self) -> ShardId {
+        self.here
     }
 
     /// A number for a new connection.
@@ -229,6 +284,7 @@ impl Core {
 
     /// Tells the core of the connection's end, and frees its number.
     pub(super) fn leave_seat(&self, connection: ConnectionId) {
+        self.gate.forget(connection);
         self.handle(Input::Closed { connection });
         let seat = self.seats.borrow_mut().try_remove(connection.0 as usize);
         drop(seat);
@@ -243,9 +299,18 @@ impl Core {
 
     /// Says that the connection's task runs: it need not be woken.
     pub(super) fn attend(&self, connection: ConnectionId) {
+        self.woken.set(false);
         if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
-            seat.waker = None;
+            seat.awaited = false;
         }
+    }
+
+    /// Whether there is something for this connection and for others, whose tasks were woken
+    /// by the one that runs.
+    pub(super) fn is_shared_out(&self, connection: ConnectionId) -> bool {
+        let seats = self.seats.borrow();
+        let seat = seats.get(connection.0 as usize);
+        self.woken.get() && seat.is_some_and(|seat| seat.ready)
     }
 
     /// What the core has for a connection, if it was named ready.
@@ -256,6 +321,9 @@ impl Core {
             && let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize)
         {
             seat.ready = false;
+        }
+        if let Some(Outgoing::Publish(message)) = &next {
+            self.gate.note_delivery(self, connection, message);
         }
         next
     }
@@ -269,7 +337,10 @@ impl Core {
         if seat.ready {
             return Poll::Ready(());
         }
-        seat.waker = Some(cx.waker().clone());
+        seat.awaited = true;
+        if !(seat.waker.as_ref()).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            seat.waker = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -298,10 +369,18 @@ impl Core {
             return;
         };
         seat.ready = true;
+        if !std::mem::take(&mut seat.awaited) {
+            return;
+        }
         let waker = seat.waker.take();
         drop(seats);
-        if let Some(waker) = waker {
-            waker.wake();
+        self.woken.set(true);
+        // Woken outside the borrow: a waker is foreign code.
+        if let Some(waker) = &waker {
+            waker.wake_by_ref();
+        }
+        if let Some(seat) = self.seats.borrow_mut().get_mut(connection.0 as usize) {
+            seat.waker = waker;
         }
     }
 
@@ -347,11 +426,12 @@ impl Core {
     fn cross(self: &Rc<Self>, crossing: Crossing) {
         match crossing {
             Crossing::Messages { from, messages } => {
-                for message in messages {
+                for message in messages.unpack() {
                     self.handle(Input::Shard { from, message });
                 }
             }
             Crossing::Connection(moved) => self.welcome(*moved),
+            Crossing::Visit(visit) => visit.make(self),
         }
     }
 
@@ -362,8 +442,7 @@ impl Core {
             return;
         };
         group.spawn(moved.peer, None, |handle| {
-            let link = Link::arrive(self, moved, handle);
-            async move { link?.serve().await }
+            Serving::arrived(Link::arrive(self, moved, handle))
         });
     }
 }
@@ -383,7 +462,7 @@ async fn keep_up(core: Weak<Core>, successors: Rc<Notify>) {
             }
         }
         if let Some(core) = core.upgrade() {
-            core.adopt();
+            core.catch_up();
         }
     }
 }

@@ -2,6 +2,8 @@
 //! core's messages go in batches and a client's connection goes when it is at home there.
 
 use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,8 +12,9 @@ use tidegate_runtime::mailbox::{self, Receiver, Sender};
 use tidegate_runtime::worker;
 use tokio::sync::oneshot;
 
+use super::batch::Batch;
+use super::core::Core;
 use super::epoch::Epoch;
-use crate::broker::ShardMessage;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;
 
@@ -25,6 +28,8 @@ pub struct Exchange {
     pub(super) seed: u64,
     /// Each core's mailbox, once it is there. Locked only to look one up for the first time.
     stations: Vec<Mutex<Option<Sender<Crossing>>>>,
+    /// How many cores there have been.
+    incarnations: AtomicU64,
 }
 
 impl fmt::Debug for Exchange {
@@ -39,12 +44,32 @@ impl fmt::Debug for Exchange {
 #[derive(Debug)]
 pub(super) enum Crossing {
     /// What the core there says.
-    Messages {
-        from: ShardId,
-        messages: Vec<ShardMessage>,
-    },
+    Messages { from: ShardId, messages: Batch },
     /// A client that is at home here.
     Connection(Box<Moved>),
+    /// Whoever runs the broker has a look, or a hand in it.
+    Visit(Visit),
+}
+
+/// Something to be done on a core's worker, at once and without waiting.
+pub(super) struct Visit(Box<VisitFn>);
+
+type VisitFn = dyn FnOnce(&Rc<Core>) + Send;
+
+impl Visit {
+    pub(super) fn new(visit: impl FnOnce(&Rc<Core>) + Send + 'static) -> Self {
+        Self(Box::new(visit))
+    }
+
+    pub(super) fn make(self, core: &Rc<Core>) {
+        (self.0)(core);
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").finish_non_exhaustive()
+    }
 }
 
 /// A connection between two workers, its CONNECT read.
@@ -76,6 +101,7 @@ impl Exchange {
             epoch,
             seed: epoch.seed(),
             stations: (0..cores).map(|_| Mutex::default()).collect(),
+            incarnations: AtomicU64::new(0),
         }
     }
 
@@ -87,6 +113,11 @@ impl Exchange {
     pub(super) fn here(&self) -> ShardId {
         let worker = worker::current().map_or(0, |worker| worker.0);
         ShardId((worker % self.stations.len()) as u8)
+    }
+
+    /// A number for a core that no other core of this broker has had; never 0.
+    pub(super) fn incarnation(&self) -> u64 {
+        self.incarnations.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Opens a core's mailbox. The one that a dead worker had is closed by its end.

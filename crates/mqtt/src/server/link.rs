@@ -1,7 +1,7 @@
 //! One connection: bytes to packets to the core, and back.
 //!
-//! Packets are read many at a time into a buffer that is held only while it has bytes in
-//! it, and written many at a time. The link knows no session; whatever a packet means, the
+//! Packets are read and written many at a time, in buffers that are held only while there
+//! is something in them. The link knows no session; whatever a packet means, the
 //! core says. What it does say by itself is what comes before a session: that the client
 //! takes too long, speaks another version, or may not come in.
 
@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::connections::{Accepted, ConnectionHandle};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::{Io, PeerAddr};
@@ -24,6 +23,7 @@ use tokio::sync::oneshot;
 use super::admit::{self, Admission, Asking};
 use super::core::Core;
 use super::exchange::{Crossing, Moved};
+use super::inbox::Inbox;
 use super::send_queue::SendQueue;
 use super::settings::ServerSettings;
 use crate::broker::access::Identity;
@@ -36,12 +36,10 @@ use crate::codec::{
 /// How many times a link reads before it writes and others have their turn.
 const READS_PER_TURN: usize = 4;
 
-/// Encoded bytes beyond which no more packets are taken from the core.
-const SEND_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes of an unfinished packet up to which they are moved to memory of their size, so
-/// that a slow sender does not hold a whole buffer.
-const MOVED_BYTES_MAX: usize = 4 * 1024;
+/// Encoded bytes beyond which no more packets are taken from the core: what one buffer has
+/// room for with one more small packet, or it would be held twice as large for each client
+/// that does not read.
+const SEND_BYTES_MAX: usize = 56 * 1024;
 
 /// Why a connection ended otherwise than the protocol has it.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +76,18 @@ enum Phase {
 }
 
 /// A connection's number at the core, given back with it.
-struct Seat {
-    core: Rc<Core>,
-    connection: ConnectionId,
+pub(super) struct Seat {
+    pub(super) core: Rc<Core>,
+    pub(super) connection: ConnectionId,
+}
+
+impl Seat {
+    pub(super) fn take(core: &Rc<Core>) -> Self {
+        Self {
+            core: Rc::clone(core),
+            connection: core.take_seat(),
+        }
+    }
 }
 
 impl Drop for Seat {
@@ -90,14 +97,14 @@ impl Drop for Seat {
 }
 
 /// How a connection's life on this worker ends.
-enum Ended {
+pub(super) enum Ended {
     Closed,
     /// Its client is at home on another core.
     Moves(Box<Departure>),
 }
 
 /// A connection that is to go to another core.
-struct Departure {
+pub(super) struct Departure {
     connect: Box<Connect>,
     rest: Bytes,
     to: Reserved<Crossing>,
@@ -115,11 +122,12 @@ pub(super) struct Link {
     settings: Rc<ServerSettings>,
     decoder: Decoder,
     encoder: Encoder,
-    /// The start of a packet whose rest has not come.
-    unfinished: Option<BytesMut>,
+    inbox: Inbox,
     queue: SendQueue,
     deadline: Deadline,
     phase: Phase,
+    /// Others have gone first.
+    deferred: bool,
     departure: Option<Box<Departure>>,
     asking: Option<Box<Asking>>,
 }
@@ -164,10 +172,7 @@ impl Link {
     fn of(core: &Rc<Core>, io: Io, peer: PeerAddr, handle: ConnectionHandle) -> Self {
         let settings = core.settings();
         Self {
-            seat: Seat {
-                core: Rc::clone(core),
-                connection: core.take_seat(),
-            },
+            seat: Seat::take(core),
             io,
             peer,
             handle,
@@ -175,25 +180,18 @@ impl Link {
             decoder: Decoder::server(settings.connect_packet_bytes),
             settings,
             encoder: Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
-            unfinished: None,
+            inbox: Inbox::default(),
             queue: SendQueue::default(),
             deadline: Deadline::new(),
             phase: Phase::New,
+            deferred: false,
             departure: None,
             asking: None,
         }
     }
 
-    /// Serves the connection to its end.
-    pub(super) async fn serve(mut self) -> Result<(), LinkError> {
-        match poll_fn(|cx| self.poll(cx)).await? {
-            Ended::Closed => Ok(()),
-            Ended::Moves(departure) => self.depart(*departure).await,
-        }
-    }
-
     /// Sends the connection to its core, and keeps its place here until it ends there.
-    async fn depart(self, departure: Departure) -> Result<(), LinkError> {
+    pub(super) async fn depart(self, departure: Departure) -> Result<(), LinkError> {
         let Self {
             seat,
             io,
@@ -225,7 +223,8 @@ impl Link {
         .or(Ok(()))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
+    /// Serves the connection until it ends on this worker.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
         self.seat.core.attend(self.seat.connection);
         if self.poll_place(cx).is_ready() {
             return Poll::Ready(Ok(Ended::Closed));
@@ -251,6 +250,10 @@ impl Link {
         if read == Received::End {
             return Poll::Ready(Ok(Ended::Closed));
         }
+        if self.lets_others_go_first() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Poll::Ready(Err(error)) = self.poll_transmit(cx) {
             return Poll::Ready(Err(error.into()));
         }
@@ -258,6 +261,13 @@ impl Link {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Messages go to their receivers before acknowledgements go to the sender, who only
+    /// waits for leave to send more. Once: the sender's turn comes next, whatever it sends.
+    fn lets_others_go_first(&mut self) -> bool {
+        self.deferred = !self.deferred && self.seat.core.is_shared_out(self.seat.connection);
+        self.deferred
     }
 
     /// Ready when the connection has no place any more.
@@ -298,9 +308,9 @@ impl Link {
         self.admitted(connect, admitted);
         // What it sent in the meantime was not read.
         cx.waker().wake_by_ref();
-        let mut behind = self.unfinished.take().unwrap_or_default();
+        let mut behind = self.inbox.open();
         let understood = self.take_packets(&mut behind);
-        self.keep_unfinished(behind);
+        self.inbox.close(behind, &self.decoder);
         understood
     }
 
@@ -309,24 +319,22 @@ impl Link {
             return Ok(Received::All);
         }
         for _ in 0..READS_PER_TURN {
+            let gate = self.seat.core.gate();
+            if gate.poll_open(self.seat.connection, cx).is_pending() {
+                return Ok(Received::All);
+            }
             match self.io.poll_readable(cx) {
                 Poll::Pending => return Ok(Received::All),
                 Poll::Ready(result) => result?,
             }
-            let mut bytes = match self.unfinished.take() {
-                Some(bytes) => bytes,
-                None => buffer::take(BufferSize::Body),
-            };
-            if bytes.capacity() - bytes.len() < MOVED_BYTES_MAX {
-                bytes.reserve(BufferSize::Body.bytes());
-            }
+            let mut bytes = self.inbox.open();
             let read = self.io.poll_read_into(cx, &mut bytes);
             if matches!(read, Poll::Ready(Ok(1..))) {
                 let understood = self.take_packets(&mut bytes);
-                self.keep_unfinished(bytes);
+                self.inbox.close(bytes, &self.decoder);
                 understood?;
             } else {
-                self.keep_unfinished(bytes);
+                self.inbox.close(bytes, &self.decoder);
             }
             match read {
                 Poll::Pending => return Ok(Received::All),
@@ -335,17 +343,6 @@ impl Link {
             }
         }
         Ok(Received::More)
-    }
-
-    fn keep_unfinished(&mut self, bytes: BytesMut) {
-        match bytes.len() {
-            0 => buffer::give(bytes, BufferSize::Body),
-            1..=MOVED_BYTES_MAX => {
-                self.unfinished = Some(BytesMut::from(&bytes[..]));
-                buffer::give(bytes, BufferSize::Body);
-            }
-            _ => self.unfinished = Some(bytes),
-        }
     }
 
     /// Hands all whole packets to the core.
@@ -357,7 +354,7 @@ impl Link {
             }
             match self.decoder.decode(bytes) {
                 Ok(Some(Packet::Connect(packet))) => self.connect(packet, bytes),
-                Ok(Some(packet)) => self.seat.core.handle(Input::Packet {
+                Ok(Some(packet)) => self.seat.core.take_in(Input::Packet {
                     connection: self.seat.connection,
                     packet,
                 }),
@@ -425,7 +422,7 @@ impl Link {
         self.deadline.disarm();
         self.phase = Phase::Open;
         match admitted {
-            Ok(identity) => self.seat.core.handle(Input::Connect {
+            Ok(identity) => self.seat.core.take_in(Input::Connect {
                 connection: self.seat.connection,
                 packet,
                 origin: ConnectOrigin { identity },
@@ -437,7 +434,7 @@ impl Link {
     /// The client sent what is no packet, or not one that it may send.
     fn refuse_bytes(&mut self, error: DecodeError) -> Result<(), LinkError> {
         if self.phase == Phase::Open {
-            self.seat.core.handle(Input::Malformed {
+            self.seat.core.take_in(Input::Malformed {
                 connection: self.seat.connection,
                 reason: error.reason_code(),
             });
@@ -457,7 +454,6 @@ impl Link {
     }
 
     fn refuse_connect(&mut self, reason: ReasonCode) {
-        self.seat.core.count_refusal();
         self.put_packet(&Packet::ConnectAck(Box::new(ConnectAck {
             session_present: false,
             reason,
@@ -480,6 +476,9 @@ impl Link {
                 break;
             }
             ready!(self.queue.poll_send(&mut self.io, cx))?;
+        }
+        if self.io.has_unsent() {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         }
         if self.phase == Phase::Flushing {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
@@ -514,6 +513,11 @@ impl Link {
     }
 
     fn put_packet(&mut self, packet: &Packet) {
+        if let Packet::ConnectAck(ack) = packet
+            && ack.reason.is_failure()
+        {
+            self.seat.core.meter().count_refused(ack.reason);
+        }
         // What cannot be said to this client is left out: DISCONNECT in MQTT 3.1.1, and
         // what is larger than it takes (MQTT-3.1.2-25).
         let _ = self.queue.put(|out| self.encoder.encode(packet, out));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_runtime::mailbox::{Reserved, Sender};
 
+use super::batch::Batch;
 use super::exchange::{Crossing, Exchange};
 use crate::broker::shard::ShardId;
 use crate::broker::{ShardContent, ShardMessage};
@@ -23,7 +24,7 @@ pub(super) enum Backlog {
 #[derive(Debug, Default)]
 struct Neighbour {
     sender: Option<Sender<Crossing>>,
-    backlog: Vec<ShardMessage>,
+    backlog: Batch,
 }
 
 /// The ways from one core to all others.

@@ -21,6 +21,8 @@ pub struct ServerSettings {
     pub close_timeout: Duration,
     /// How long the client's own end is awaited after ours.
     pub linger: Duration,
+    /// How long a [chain](super::chain) may take over one request.
+    pub handler_timeout: Duration,
     /// Who may come in without having proved who it is.
     pub anonymous: Anonymous,
     /// How clients can prove who they are; without a proof nobody is asked for one.
@@ -52,6 +54,7 @@ impl Default for ServerSettings {
             connect_packet_bytes: 64 * 1024,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
+            handler_timeout: Duration::from_secs(10),
             anonymous: Anonymous::default(),
             proofs: Proofs::default(),
             methods: None,

@@ -1,5 +1,5 @@
-//! A connection on its way from one worker to another, with its TLS session and the bytes
-//! read ahead: between the two it belongs to no event loop.
+//! A connection on its way from one worker to another, with its TLS session, its WebSocket
+//! and the bytes read ahead: between the two it belongs to no event loop.
 
 use std::io;
 use std::pin::Pin;
@@ -46,6 +46,7 @@ impl Io {
         match &mut self.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(stream) => stream.get_mut().0,
+            Stream::WebSocket(stream) => stream.carrier_mut().socket_mut(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig};
+use bytes::{Buf, Bytes};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig, ServerConnection};
 use rustls::{SupportedProtocolVersion, version};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
@@ -114,14 +115,34 @@ impl ServerTls {
     /// # Errors
     ///
     /// The peer's handshake is wrong, or the connection broke.
-    pub async fn accept(&self, io: Io) -> io::Result<Io> {
+    pub async fn accept(&self, mut io: Io) -> io::Result<Io> {
+        let mut early = io.take_prefix();
         let socket = io.into_socket().map_err(|_| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "TLS within TLS is not supported",
             )
         })?;
-        let stream = TlsAcceptor::from(self.0.clone()).accept(socket).await?;
+        let acceptor = TlsAcceptor::from(self.0.clone());
+        let mut fed = Ok(());
+        let accepting = acceptor.accept_with(socket, |session| {
+            fed = feed(session, &mut early);
+        });
+        fed?;
+        let stream = accepting.await?;
         Ok(Io::from_tls(TlsStream::Server(stream)))
     }
+}
+
+/// Gives a session what was read from its socket before it was there.
+///
+/// What the session finds wrong it says again when the handshake goes on, and to the peer.
+fn feed(session: &mut ServerConnection, bytes: &mut Bytes) -> io::Result<()> {
+    while !bytes.is_empty() {
+        session.read_tls(&mut bytes.reader())?;
+        if session.process_new_packets().is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }

@@ -7,13 +7,14 @@ use std::time::Instant;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use tidegate_http::{Body, Exchange, Fault, Response};
+use tidegate_http::{Body, Exchange, Fault, Request, Response};
 use tidegate_runtime::clock;
 use tidegate_runtime::worker::WorkerIndex;
 use tidegate_service::Service;
 use tidegate_supervisor::{OrchestratorHandle, State};
 
-use super::{metrics, page, status};
+use super::brokers::BrokerDoor;
+use super::{brokers, metrics, page, status};
 use crate::process::DEPLOYMENT;
 use crate::process::control::{Control, ReloadOutcome, UpgradeOutcome};
 use crate::settings::{Drills, Secret};
@@ -45,9 +46,11 @@ enum Door {
     Upgrade,
     Drill,
     Log,
+    Broker(BrokerDoor),
 }
 
 impl Door {
+    /// Those of the process.
     const ALL: [(Self, &'static str); 10] = [
         (Self::Healthy, "/healthz"),
         (Self::Ready, "/readyz"),
@@ -63,13 +66,15 @@ impl Door {
 
     fn at(path: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|(_, known)| *known == path).map(|(door, _)| door)
+        let own = all.find(|(_, known)| *known == path).map(|(door, _)| door);
+        own.or_else(|| BrokerDoor::at(path).map(Self::Broker))
     }
 
     fn opens_to(self, method: &Method) -> bool {
         match self {
             Self::Reload | Self::Drain | Self::Upgrade | Self::Drill => method == Method::POST,
             Self::Log => method == Method::PUT,
+            Self::Broker(door) => door.opens_to(method),
             _ => method == Method::GET || method == Method::HEAD,
         }
     }
@@ -78,6 +83,7 @@ impl Door {
         HeaderValue::from_static(match self {
             Self::Reload | Self::Drain | Self::Upgrade | Self::Drill => "POST",
             Self::Log => "PUT",
+            Self::Broker(door) => door.methods(),
             _ => "GET, HEAD",
         })
     }
@@ -131,6 +137,7 @@ impl Service<Exchange> for Answerer {
             Door::Upgrade => self.upgrade().await,
             Door::Drill => self.drill(request.uri().query()).await,
             Door::Log => set_log(request.uri().query()),
+            Door::Broker(door) => self.broker(door, request).await,
         })
     }
 }
@@ -177,7 +184,8 @@ impl Answerer {
     async fn metrics(&self) -> Response {
         let report = self.inner.control.report().await.ok();
         let services = self.inner.services.list();
-        let text = metrics::render(report.as_ref(), &services, self.inner.started);
+        let brokers = brokers::figures(report.as_ref()).await;
+        let text = metrics::render(report.as_ref(), brokers, &services, self.inner.started);
         let mut response = Response::new(Body::from(text));
         let kind =
             HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -188,14 +196,21 @@ impl Answerer {
     async fn status(&self) -> Response {
         let report = self.inner.control.report().await.ok();
         let services = self.inner.services.list();
-        let value = status::status(report.as_ref(), &services, self.inner.started);
+        let brokers = brokers::figures(report.as_ref()).await;
+        let value = status::status(report.as_ref(), &brokers, &services, self.inner.started);
         json_response(StatusCode::OK, &value)
+    }
+
+    async fn broker(&self, door: BrokerDoor, request: Request) -> Response {
+        match self.inner.control.report().await {
+            Ok(report) => brokers::answer(door, request, &report).await,
+            Err(error) => unready(&format!("{error}\n")),
+        }
     }
 
     async fn config(&self) -> Response {
         match self.inner.control.report().await {
-            // Secrets show themselves as stars.
-            Ok(report) => text(StatusCode::OK, format!("{:#?}\n", report.settings)),
+            Ok(report) => json_response(StatusCode::OK, report.settings.effective.tree()),
             Err(error) => unready(&format!("{error}\n")),
         }
     }
@@ -289,7 +304,9 @@ fn set_log(query: Option<&str>) -> Response {
 
 fn paths() -> String {
     let mut told = "There are:\n".to_owned();
-    for (door, path) in Door::ALL {
+    let brokers = BrokerDoor::ALL.into_iter();
+    let brokers = brokers.map(|(door, path)| (Door::Broker(door), path));
+    for (door, path) in Door::ALL.into_iter().chain(brokers) {
         let methods = door.methods();
         // Writing to a string cannot fail.
         let _ = writeln!(told, "  {:<9} {path}", methods.to_str().unwrap_or(""));
@@ -301,7 +318,7 @@ fn unready(why: &str) -> Response {
     text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
 }
 
-fn text(status: StatusCode, text: String) -> Response {
+pub(super) fn text(status: StatusCode, text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -309,7 +326,15 @@ fn text(status: StatusCode, text: String) -> Response {
     response
 }
 
-fn json_response(status: StatusCode, value: &Value) -> Response {
+/// A body that is made while it is read: lines of JSON.
+pub(super) fn stream_response(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+pub(super) fn json_response(status: StatusCode, value: &Value) -> Response {
     let mut response = text(status, format!("{value:#}\n"));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);

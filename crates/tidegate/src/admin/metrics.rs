@@ -1,6 +1,8 @@
 //! The figures, as OpenMetrics text: gathered when they are asked for, from cells and counts
 //! that are kept anyway.
 
+mod brokers;
+mod calls;
 mod process;
 mod sites;
 
@@ -18,18 +20,21 @@ use tidegate_http::fault;
 use tidegate_runtime::clock;
 use tidegate_supervisor as supervisor;
 
+pub(super) use self::brokers::Brokers;
 use crate::process::control::Report;
 
 /// All figures there are now. Without a report those of the deployment are left out: it is not
 /// up yet, or not any more.
 pub(super) fn render(
     report: Option<&Report>,
+    brokers: Brokers,
     services: &[supervisor::Status],
     started: Instant,
 ) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Figures {
         report: report.cloned(),
+        brokers,
         services: services.to_vec(),
         uptime_seconds: clock::precise().duration_since(started).as_secs_f64(),
     }));
@@ -47,6 +52,7 @@ pub(super) fn render(
 #[derive(Debug)]
 struct Figures {
     report: Option<Report>,
+    brokers: Brokers,
     services: Vec<supervisor::Status>,
     uptime_seconds: f64,
 }
@@ -64,8 +70,11 @@ impl Collector for Figures {
                 .into_iter()
                 .map(|(name, count)| ([("fault", name)], count)),
         )?;
+        brokers::write(&self.brokers, &mut page)?;
         match &self.report {
-            Some(report) => sites::write(report, &mut page),
+            Some(report) => {
+                sites::write(report, &mut page).and_then(|()| calls::write(report, &mut page))
+            }
             None => Ok(()),
         }
     }

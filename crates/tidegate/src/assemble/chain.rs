@@ -18,7 +18,9 @@ use tidegate_gateway::upstream::UpstreamSpec;
 use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
+use tidegate_mqtt::server::Exchange;
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::layer::layer_fn;
 use tidegate_service::stack::FactoryStack;
@@ -26,20 +28,25 @@ use tidegate_service::{ArcAsyncMakeService, BoxedService};
 
 use super::AssembleError;
 use super::any_error::{AnyErrorFactory, ConnectionError};
+use super::broker_route::BrokerRoute;
 use crate::settings::{self, Server};
 
 /// A site's chain, erased: what the workers deploy.
 pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, Infallible>;
 
+/// Where the cores of a broker meet, by its server's name.
+pub(super) type Brokers<'a> = &'a dyn Fn(&str) -> Result<Arc<Exchange>, AssembleError>;
+
 pub(super) fn site(
     server: &Server,
     upstreams: Vec<UpstreamSpec>,
+    brokers: Brokers<'_>,
     tls: TlsMode,
     log: LogMode,
     meter: SiteMeter,
 ) -> Result<SiteChain, AssembleError> {
     let routes = SiteFactory::new(SiteSpec {
-        routes: routes(server, &upstreams)?,
+        routes: routes(server, &upstreams, brokers)?,
         upstreams,
         forwarded: forwarded(&server.forwarded),
         client: ClientSettings::default(),
@@ -47,6 +54,7 @@ pub(super) fn site(
     });
     let name: Arc<str> = server.name.as_str().into();
     let http = server_settings(server);
+    let proxied = server.proxy_protocol.clone();
     let stack = FactoryStack::new(())
         // Finds the route, and does what it says.
         .replace(routes)
@@ -61,6 +69,10 @@ pub(super) fn site(
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))
@@ -120,24 +132,20 @@ fn forwarded(settings: &settings::Forwarded) -> ForwardedSpec {
     }
 }
 
-fn routes(server: &Server, upstreams: &[UpstreamSpec]) -> Result<RouteTable<Route>, AssembleError> {
-    let specs = server
-        .routes
-        .iter()
-        .map(|route| RouteSpec {
+fn routes(
+    server: &Server,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<RouteTable<Route>, AssembleError> {
+    let specs = server.routes.iter().map(|route| {
+        Ok(RouteSpec {
             host: route.host.clone(),
             path: route.path.clone(),
-            target: target(route, upstreams),
+            target: target(route, upstreams, brokers)?,
         })
-        .collect();
-    RouteTable::build(specs).map_err(|conflicts| AssembleError::Route {
-        server: server.name.clone(),
-        conflict: conflicts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
+    });
+    let specs = specs.collect::<Result<_, AssembleError>>()?;
+    RouteTable::build(specs).map_err(|conflicts| AssembleError::route(server, &conflicts))
 }
 
 /// What a route is called in the access log and in metrics.
@@ -145,10 +153,14 @@ pub(super) fn route_name(route: &settings::Route) -> String {
     route.name.clone().unwrap_or_else(|| route.path.to_string())
 }
 
-fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
-    Route {
+fn target(
+    route: &settings::Route,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<Route, AssembleError> {
+    Ok(Route {
         name: route_name(route).into(),
-        action: action(&route.action, upstreams),
+        action: action(&route.action, upstreams, brokers)?,
         request_headers: edits(&route.request_headers),
         response_headers: edits(&route.response_headers),
         timeouts: RouteTimeouts {
@@ -158,16 +170,25 @@ fn target(route: &settings::Route, upstreams: &[UpstreamSpec]) -> Route {
             tunnel_idle: route.timeouts.tunnel_idle,
         },
         body_bytes: route.limits.body_bytes,
-    }
+    })
 }
 
-fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
-    match action {
+/// The position of the upstream called `name`.
+pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
+    let mut names = upstreams.iter().map(|upstream| &*upstream.name);
+    names
+        .position(|upstream| upstream == name)
+        .expect("settings name only upstreams they define")
+}
+
+fn action(
+    action: &settings::Action,
+    upstreams: &[UpstreamSpec],
+    brokers: Brokers<'_>,
+) -> Result<Action, AssembleError> {
+    Ok(match action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
-            upstream: upstreams
-                .iter()
-                .position(|upstream| *upstream.name == **name)
-                .expect("settings name only upstreams they define"),
+            upstream: position(name, upstreams),
             rewrite: rewrite.clone(),
         },
         settings::Action::Respond(respond) => {
@@ -184,7 +205,11 @@ fn action(action: &settings::Action, upstreams: &[UpstreamSpec]) -> Action {
             to: redirect.to.clone(),
             status: redirect.status,
         }),
-    }
+        settings::Action::Broker { name, handshake } => {
+            let route = BrokerRoute::new(brokers(name)?, handshake.clone());
+            Action::Handler(Arc::new(route))
+        }
+    })
 }
 
 /// Settings refuse the fields these refuse, so that nothing is lost here.

@@ -4,9 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegate_http::server::{Http2, ServerSettings, ServerTimeouts};
+use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
-use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings};
+use tidegate_mqtt::server::operator::Operator;
+use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
 use tidegate_runtime::connections::Accepted;
+use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_runtime::worker::allowed_cores;
 use tidegate_service::layer::layer_fn;
@@ -15,12 +19,19 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::Settings;
+use crate::settings::{Mqtt, Protocol, Server, Settings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
 #[derive(Debug, Default)]
-pub(super) struct Exchanges(RefCell<BTreeMap<String, Arc<Exchange>>>);
+pub(super) struct Exchanges(RefCell<BTreeMap<String, Meeting>>);
+
+/// Where the cores of one broker meet, and the way of its operator to them.
+#[derive(Debug)]
+struct Meeting {
+    exchange: Arc<Exchange>,
+    operator: Operator,
+}
 
 impl Exchanges {
     /// Where the cores of this server meet.
@@ -31,8 +42,8 @@ impl Exchanges {
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
-        if let Some(exchange) = exchanges.get(name) {
-            return Ok(Arc::clone(exchange));
+        if let Some(meeting) = exchanges.get(name) {
+            return Ok(Arc::clone(&meeting.exchange));
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -45,18 +56,52 @@ impl Exchanges {
             });
         }
         let exchange = Arc::new(Exchange::new(workers));
-        exchanges.insert(name.to_owned(), Arc::clone(&exchange));
+        let meeting = Meeting {
+            operator: Operator::new(Arc::clone(&exchange)),
+            exchange: Arc::clone(&exchange),
+        };
+        exchanges.insert(name.to_owned(), meeting);
         Ok(exchange)
+    }
+
+    /// The ways to the brokers among the servers of `settings`.
+    pub(super) fn operators(&self, settings: &Settings) -> BTreeMap<String, Operator> {
+        let is_broker = |name: &str| {
+            let server = settings.servers.get(name);
+            server.is_some_and(|it| matches!(it.protocol, Protocol::Mqtt(_)))
+        };
+        let exchanges = self.0.borrow();
+        let brokers = exchanges.iter().filter(|(name, _)| is_broker(name));
+        brokers
+            .map(|(name, meeting)| (name.clone(), meeting.operator.clone()))
+            .collect()
     }
 }
 
-pub(super) fn site(settings: &ServerSettings, exchange: Arc<Exchange>, tls: TlsMode) -> SiteChain {
+pub(super) fn site(
+    server: &Server,
+    mqtt: &Mqtt,
+    settings: MqttSettings,
+    exchange: Arc<Exchange>,
+    tls: TlsMode,
+) -> SiteChain {
+    let proxied = server.proxy_protocol.clone();
+    let websocket = websocket_mode(mqtt);
+    let settings = granted(server, settings);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
-        .replace(MqttServerFactory::new(settings.clone(), exchange))
+        .replace(MqttServerFactory::new(settings, exchange))
+        // Makes the WebSocket handshake, if there is one.
+        .push(layer_fn(move |&(): &(), inner| {
+            WebSocketFactory::new(websocket.clone(), inner)
+        }))
         // Makes the TLS handshake, if there is one.
         .push(layer_fn(move |&(): &(), inner| {
             TlsFactory::new(tls.clone(), inner)
+        }))
+        // Takes what a proxy in front says of the client, if one does.
+        .push(layer_fn(move |&(): &(), inner| {
+            ProxyProtocolFactory::new(proxied.clone(), inner)
         }))
         // Says of any protocol's error that it is one.
         .push(layer_fn(|&(): &(), inner| AnyErrorFactory::new(inner)))
@@ -64,4 +109,35 @@ pub(super) fn site(settings: &ServerSettings, exchange: Arc<Exchange>, tls: TlsM
         .push_boxed_service::<Accepted>()
         .into_arc_async_factory()
         .into_inner()
+}
+
+/// What clients are granted, and how long sending them all away may take: what is left of
+/// the drain when the last has had his time to read.
+fn granted(server: &Server, mut settings: MqttSettings) -> MqttSettings {
+    let drain = server.drain;
+    let within = drain.saturating_sub(settings.close_timeout + settings.linger);
+    settings.broker.shutdown_within = within.max(drain / 2);
+    settings
+}
+
+/// The requests before the switch are held to what CONNECT is held to.
+fn websocket_mode(mqtt: &Mqtt) -> WebSocketMode {
+    let Some(websocket) = &mqtt.websocket else {
+        return WebSocketMode::Off;
+    };
+    let connect = mqtt.settings.connect_timeout;
+    WebSocketMode::On(Box::new(WebSocketSite {
+        path: websocket.path.clone(),
+        handshake: websocket.handshake.clone(),
+        http: ServerSettings {
+            timeouts: ServerTimeouts {
+                header: connect,
+                body: connect,
+                idle: connect,
+                write: connect,
+            },
+            http2: Http2::Off,
+            ..ServerSettings::default()
+        },
+    }))
 }

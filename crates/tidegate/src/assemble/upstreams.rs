@@ -9,24 +9,35 @@ use tidegate_gateway::upstream::{
 };
 use tidegate_runtime::tls::{ClientTls, ClientTlsOptions, Roots};
 
-use super::AssembleError;
-use crate::settings::{self, Endpoint, HostHeader, Server, Settings, Upstream, Verify};
+use super::{AssembleError, Common};
+use crate::settings::{self, Endpoint, HostHeader, Protocol, Server, Settings, Upstream, Verify};
 
 pub(super) fn specs(
     settings: &Settings,
     server: &Server,
-    resolver: &ResolverHandle,
+    common: &Common,
 ) -> Result<Vec<UpstreamSpec>, AssembleError> {
     settings
         .upstreams_of(server)
         .iter()
         .filter_map(|name| settings.upstreams.get(name))
-        .map(|upstream| spec(upstream, resolver))
+        .map(|upstream| spec(server, upstream, common))
         .collect()
 }
 
-fn spec(upstream: &Upstream, resolver: &ResolverHandle) -> Result<UpstreamSpec, AssembleError> {
-    let tls = upstream.tls.as_ref().map(|tls| client(upstream, tls));
+fn spec(
+    server: &Server,
+    upstream: &Upstream,
+    common: &Common,
+) -> Result<UpstreamSpec, AssembleError> {
+    let application_protocols = match server.protocol {
+        Protocol::Http => vec![b"http/1.1".to_vec()],
+        Protocol::Mqtt(_) | Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => {
+            Vec::new()
+        }
+    };
+    let tls = upstream.tls.as_ref();
+    let tls = tls.map(|tls| client(upstream, tls, application_protocols));
     let tls = tls.transpose()?;
     Ok(UpstreamSpec {
         name: upstream.name.as_str().into(),
@@ -34,10 +45,14 @@ fn spec(upstream: &Upstream, resolver: &ResolverHandle) -> Result<UpstreamSpec, 
         endpoints: upstream
             .endpoints
             .iter()
-            .map(|endpoint| EndpointSpec {
-                address: address(&endpoint.address, resolver),
-                weight: endpoint.weight,
-                tls: tls.as_ref().map(|tls| tls.of(endpoint)),
+            .map(|endpoint| {
+                let address = address(&endpoint.address, &common.resolver);
+                EndpointSpec {
+                    health: upstream.health.map(|it| common.health.watch(&address, it)),
+                    address,
+                    weight: endpoint.weight,
+                    tls: tls.as_ref().map(|tls| tls.of(endpoint)),
+                }
             })
             .collect(),
         pool: PoolLimits {
@@ -51,6 +66,7 @@ fn spec(upstream: &Upstream, resolver: &ResolverHandle) -> Result<UpstreamSpec, 
             HostHeader::Literal(host) => HostPolicy::Literal(host.clone()),
         },
         retries: upstream.retries,
+        ejection: upstream.ejection,
     })
 }
 
@@ -80,6 +96,7 @@ struct UpstreamClient<'a> {
 fn client<'a>(
     upstream: &Upstream,
     settings: &'a settings::UpstreamTls,
+    application_protocols: Vec<Vec<u8>>,
 ) -> Result<UpstreamClient<'a>, AssembleError> {
     let roots = match (&settings.verify, &settings.ca) {
         (Verify::Nothing, _) => Roots::Unverified,
@@ -89,7 +106,7 @@ fn client<'a>(
     let trust = format!("{roots:?}");
     let client = ClientTls::new(ClientTlsOptions {
         roots,
-        application_protocols: vec![b"http/1.1".to_vec()],
+        application_protocols,
     })
     .map_err(|source| AssembleError::Tls {
         section: format!("upstreams.{}.tls", upstream.name),

@@ -13,7 +13,7 @@ use tidegate_http::client::{
     ClientConnection, ClientSettings, ConnectionHome, Outgoing, Upgrading,
 };
 use tidegate_http::h1::codec::RequestTarget;
-use tidegate_http::{Body, ConnectionInfo, Context, Scheme};
+use tidegate_http::{Body, ConnectionInfo, Context, Response, Scheme};
 use tidegate_runtime::io::{Io, PeerAddr};
 use tokio::time::timeout;
 
@@ -57,6 +57,26 @@ impl ConnectionHome for NoHome {
 }
 
 pub(super) async fn ask(target: &Target, method: Method, path: &str) -> Result<Answer, AskError> {
+    ask_with(target, method, path, Body::empty()).await
+}
+
+/// As [`ask`], with a body.
+pub(super) async fn ask_with(
+    target: &Target,
+    method: Method,
+    path: &str,
+    body: Body,
+) -> Result<Answer, AskError> {
+    collect(send(target, method, path, body).await?).await
+}
+
+/// Asks; the answer's head, whose body is yet to be read.
+pub(super) async fn send(
+    target: &Target,
+    method: Method,
+    path: &str,
+    body: Body,
+) -> Result<Response, AskError> {
     let io = timeout(CONNECT_TIMEOUT, connect(&target.address))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -71,7 +91,7 @@ pub(super) async fn ask(target: &Target, method: Method, path: &str) -> Result<A
         method: &method,
         target: RequestTarget::new(&method, &uri).map_err(question)?,
         headers: &headers,
-        body: Body::empty(),
+        body,
         upgrade: Upgrading::No,
         expects_continue: false,
     };
@@ -81,7 +101,11 @@ pub(super) async fn ask(target: &Target, method: Method, path: &str) -> Result<A
     let settings = Rc::new(ClientSettings::default());
     let connection = ClientConnection::new(io);
     let sent = connection.send(outgoing, &settings, &home, &context).await;
-    let response = sent.map_err(|failure| AskError::Answer(failure.fault.to_string()))?;
+    sent.map_err(|failure| AskError::Answer(failure.fault.to_string()))
+}
+
+/// The rest of an answer.
+pub(super) async fn collect(response: Response) -> Result<Answer, AskError> {
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
     let bytes = body

@@ -32,8 +32,43 @@ pub(super) fn status(value: &Value) -> String {
         ]);
     }
     let _ = write!(out, "\n{}", table(&rows));
+    let brokers = brokers(value);
+    if !brokers.is_empty() {
+        let _ = write!(out, "\n{brokers}");
+    }
     let _ = write!(out, "\n{}", services(value));
     out
+}
+
+/// The MQTT brokers, if there are any.
+fn brokers(value: &Value) -> String {
+    let header = [
+        "BROKER",
+        "CONNECTIONS",
+        "SESSIONS",
+        "SUBSCRIPTIONS",
+        "RETAINED",
+        "QUEUED",
+        "BY WORKER",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (name, broker) in value["brokers"].as_object().into_iter().flatten() {
+        let workers = broker["workers"].as_array().into_iter().flatten();
+        let by_worker = workers.map(|it| word(&it["sessions"]));
+        rows.push([
+            name.clone(),
+            word(&broker["connections"]),
+            word(&broker["sessions"]),
+            word(&broker["subscriptions"]),
+            word(&broker["retained"]),
+            word(&broker["queued"]),
+            by_worker.collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    match rows.len() {
+        1 => String::new(),
+        _ => table(&rows),
+    }
 }
 
 /// The services of the process.
@@ -93,7 +128,7 @@ fn or_none(text: String) -> String {
     }
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -101,7 +136,7 @@ fn word(value: &Value) -> String {
     }
 }
 
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -111,7 +146,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// Columns as wide as their widest cell; the last one is as long as it is.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let mut out = String::new();

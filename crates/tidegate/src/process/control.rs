@@ -1,8 +1,11 @@
 //! The way to the deployment, for whoever wants something of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tidegate_gateway::health::HealthHandle;
 use tidegate_gateway::meter::Meters;
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_orchestrator::{CommandError, Status};
 use tidegate_runtime::worker::WorkerIndex;
 use tokio::sync::{mpsc, oneshot};
@@ -98,6 +101,10 @@ pub struct Report {
     pub reloads: (u64, u64),
     /// What requests are counted with.
     pub meters: Meters,
+    /// Whether the endpoints that are checked are healthy.
+    pub health: HealthHandle,
+    /// The ways to the MQTT brokers, by server name.
+    pub brokers: BTreeMap<String, Operator>,
 }
 
 /// Nobody answered.

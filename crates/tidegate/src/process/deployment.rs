@@ -240,6 +240,8 @@ impl Serving {
             log_lines: self.deployer.log_lines(),
             reloads: self.reloads,
             meters: self.deployer.meters().clone(),
+            health: self.deployer.health().clone(),
+            brokers: self.deployer.brokers(),
         }
     }
 

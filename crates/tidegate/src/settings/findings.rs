@@ -4,6 +4,7 @@
 //! that can only be judged once the whole file is read: which upstreams routes
 //! name and which addresses servers listen on (see `references`).
 
+use super::effective::Defaults;
 use super::syntax::Lost;
 use std::cell::RefCell;
 use std::fmt;
@@ -130,6 +131,7 @@ pub(super) struct Findings {
     list: RefCell<Vec<Finding>>,
     /// Every key some section offers.
     offered: RefCell<Vec<Offer>>,
+    defaults: Defaults,
 }
 
 impl Findings {
@@ -150,6 +152,11 @@ impl Findings {
 
     pub(super) fn push(&self, finding: Finding) {
         self.list.borrow_mut().push(finding);
+    }
+
+    /// The defaults that stand in for keys that are absent.
+    pub(super) const fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
     /// `path` as the process has to open it.

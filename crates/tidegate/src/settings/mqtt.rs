@@ -17,6 +17,7 @@ pub use self::hook::Hook;
 use self::proofs::Proofs;
 use super::scalars::Zero;
 use super::section::Section;
+use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Mqtt {
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub tls_handshake: Duration,
+    /// WebSocket on every listener, if present.
+    pub websocket: Option<WebSocket>,
 }
 
 impl Mqtt {
@@ -54,6 +57,7 @@ impl Mqtt {
             true => Anonymous::Local,
             false => Anonymous::Nobody,
         });
+        let websocket = section.optional_table("websocket", WebSocket::read)?;
         Some(Self {
             proofs,
             settings: ServerSettings {
@@ -69,6 +73,7 @@ impl Mqtt {
             },
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
+            websocket,
         })
     }
 }
@@ -118,6 +123,8 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
         10_000_000,
         default.queue_messages as usize,
     );
+    let per_second = default.shutdown_per_second as usize;
+    let per_second = count("disconnects_per_second", 1_000_000, per_second);
     let retained = count("retained_messages", 100_000_000, default.retained.topics) as usize;
     let receive_maximum = section
         .integer("receive_maximum", 1..=65_535_u16)
@@ -151,6 +158,7 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
             queue_messages,
             queue_bytes,
             queue_drop,
+            shutdown_per_second: per_second,
             receive_maximum,
             inflight,
             packet_bytes: u32::try_from(packet_bytes).unwrap_or(PACKET_BYTES_LARGEST),
@@ -162,3 +170,6 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

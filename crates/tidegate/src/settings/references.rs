@@ -5,14 +5,16 @@ use super::address::overlap;
 use super::findings::{Finding, Findings, KeyPath, Mention};
 use super::found::quoted;
 use super::suggest::nearest;
+use super::{Protocol, Server};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tidegate_runtime::listener::ListenAddr;
 
 /// What the sections say about each other, gathered while they are read.
 #[derive(Debug, Default)]
 pub(super) struct References {
     upstreams: RefCell<Vec<Mention<String>>>,
+    brokers: RefCell<Vec<Mention<String>>>,
     listens: RefCell<Vec<Mention<ListenAddr>>>,
 }
 
@@ -20,6 +22,34 @@ impl References {
     /// A route sends requests to an upstream.
     pub(super) fn upstream(&self, name: Mention<String>) {
         self.upstreams.borrow_mut().push(name);
+    }
+
+    /// A route leads into a broker.
+    pub(super) fn broker(&self, name: Mention<String>) {
+        self.brokers.borrow_mut().push(name);
+    }
+
+    /// Reports brokers that are not among `servers`.
+    pub(super) fn check_brokers(&self, findings: &Findings, servers: &BTreeMap<String, Server>) {
+        let brokers = servers
+            .values()
+            .filter(|it| matches!(it.protocol, Protocol::Mqtt(_)));
+        let brokers: Vec<&str> = brokers.map(|it| it.name.as_str()).collect();
+        for name in self.brokers.take() {
+            if brokers.contains(&name.value.as_str()) {
+                continue;
+            }
+            let message = match servers.contains_key(&name.value) {
+                true => format!("the server {} is no broker", quoted(&name.value)),
+                false => format!("the broker {} is not defined", quoted(&name.value)),
+            };
+            let expected = match brokers.as_slice() {
+                [] => "the name of a server with protocol = \"mqtt\"".to_owned(),
+                some => format!("one of {}", list(some)),
+            };
+            let finding = Finding::new(name.span, name.key, message);
+            findings.push(finding.expected(expected));
+        }
     }
 
     /// A server listens on an address.

@@ -12,7 +12,7 @@ use super::limits::{Limits, Timeouts};
 use super::references::References;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
-use super::{Place, Server, Settings};
+use super::{Place, Protocol, Server, Settings};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tidegate_gateway::route::{HostPattern, PathPattern, RouteSpec, RouteTable};
@@ -202,7 +202,12 @@ impl Settings {
         actions
             .filter_map(|action| match action {
                 Action::Upstream { name, .. } => Some(name.clone()),
-                Action::Respond(_) | Action::Redirect(_) => None,
+                Action::Respond(_) | Action::Redirect(_) | Action::Broker { .. } => None,
+            })
+            .chain(match &server.protocol {
+                Protocol::Tcp(tcp) => tcp.upstreams().into_iter().cloned().collect(),
+                Protocol::Thrift(thrift) => thrift.upstreams().cloned().collect(),
+                Protocol::Http | Protocol::Mqtt(_) | Protocol::Detect(_) => Vec::new(),
             })
             .collect()
     }

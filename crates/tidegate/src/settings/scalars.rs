@@ -3,12 +3,15 @@
 //! Durations and sizes carry units in the file, so nobody has to remember whether
 //! a time-out was in seconds or in milliseconds.
 
+use super::effective;
 use super::found::{Found, quoted};
 use super::section::{Entry, Section};
 use super::suggest::nearest;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde_json::Value;
 use toml::de::DeValue;
 
 /// Longer than this is a mistake, and adding it to a clock could overflow.
@@ -37,6 +40,7 @@ impl<'a> Section<'a> {
             "" => found.refuse("the string is empty", expected),
             text => Some(text.to_owned()),
         })
+        .shown(|value| value.as_str().into())
     }
 
     /// `true` or `false`.
@@ -46,6 +50,7 @@ impl<'a> Section<'a> {
             DeValue::Boolean(boolean) => Some(*boolean),
             _ => found.wrong_type(expected),
         })
+        .shown(|value| (*value).into())
     }
 
     /// A whole number within `range`.
@@ -55,7 +60,7 @@ impl<'a> Section<'a> {
         range: RangeInclusive<N>,
     ) -> Entry<'_, 'a, N>
     where
-        N: TryFrom<i128> + Into<u64> + Copy,
+        N: TryFrom<i128> + Into<u64> + Copy + 'static,
     {
         let (low, high): (u64, u64) = ((*range.start()).into(), (*range.end()).into());
         let expected = format!("a whole number from {low} to {high}");
@@ -67,16 +72,19 @@ impl<'a> Section<'a> {
                 found.refuse(format!("{number} is out of range"), expected)
             }
         })
+        .shown(|value| (*value).into().into())
     }
 
     /// A length of time.
     pub(super) fn duration(&mut self, key: &'static str, zero: Zero) -> Entry<'_, 'a, Duration> {
         self.read(key, DURATION, |found| duration(found, zero))
+            .shown(effective::duration)
     }
 
     /// A number of bytes.
     pub(super) fn size(&mut self, key: &'static str, zero: Zero) -> Entry<'_, 'a, u64> {
         self.read(key, SIZE, |found| size(found, zero))
+            .shown(|bytes| effective::size(*bytes))
     }
 
     /// A number of bytes that are held in memory.
@@ -88,10 +96,11 @@ impl<'a> Section<'a> {
                 Err(_) => found.refuse(format!("{bytes} bytes do not fit into memory"), SIZE),
             }
         })
+        .shown(|bytes| effective::size(*bytes as u64))
     }
 
     /// One of the words in `choices`.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy + PartialEq + 'static>(
         &mut self,
         key: &'static str,
         choices: &[(&'static str, T)],
@@ -104,6 +113,7 @@ impl<'a> Section<'a> {
             [word] => word.clone(),
             words => format!("one of {}", words.join(", ")),
         };
+        let known = choices.to_vec();
         self.read(key, expected.clone(), |found| {
             let text = found.text(&expected)?;
             if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -117,6 +127,10 @@ impl<'a> Section<'a> {
             }
             found.findings().push(finding);
             None
+        })
+        .shown(move |value| {
+            let known = known.iter().find(|(_, known)| known == value);
+            known.map_or(Value::Null, |(word, _)| (*word).into())
         })
     }
 

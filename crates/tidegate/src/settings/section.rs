@@ -9,6 +9,7 @@
 use super::findings::{Finding, Findings, KeyPath, Span};
 use super::found::Found;
 use super::suggest::nearest;
+use serde_json::Value;
 use toml::de::DeTable;
 
 /// One table of the file, or the absence of it (then every key is absent).
@@ -101,6 +102,7 @@ impl<'a> Section<'a> {
             key,
             expected: expected.into(),
             outcome,
+            show: None,
         }
     }
 
@@ -244,6 +246,9 @@ enum Outcome<T> {
     Good(T),
 }
 
+/// How a value looks in the file.
+type Show<T> = dyn Fn(&T) -> Value;
+
 /// A key that was looked for; the last word says what its absence means.
 #[must_use = "say what the absence of the key means"]
 pub(super) struct Entry<'s, 'a, T> {
@@ -251,12 +256,25 @@ pub(super) struct Entry<'s, 'a, T> {
     key: &'static str,
     expected: String,
     outcome: Outcome<T>,
+    /// How a value looks in the file, if that can be said.
+    show: Option<Box<Show<T>>>,
 }
 
 impl<T> Entry<'_, '_, T> {
+    /// Says how a value looks in the file, so that a default can be shown.
+    pub(super) fn shown(mut self, show: impl Fn(&T) -> Value + 'static) -> Self {
+        self.show = Some(Box::new(show));
+        self
+    }
+
     /// The value, or `default` when the key is absent. (Also when it is faulty: the
     /// mistake is reported already and the result will never be used.)
     pub(super) fn or(self, default: T) -> T {
+        if let (Outcome::Absent, Some(show)) = (&self.outcome, &self.show) {
+            let path = self.section.path.child(self.key);
+            let defaults = self.section.findings.defaults();
+            defaults.note(path, show(&default));
+        }
         match self.outcome {
             Outcome::Good(value) => value,
             Outcome::Absent | Outcome::Faulty => default,

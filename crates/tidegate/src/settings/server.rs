@@ -1,20 +1,26 @@
 //! `[servers.NAME]`: one site, with its listeners, limits and routes.
 
 use super::address::{LISTEN, parse_listen};
+use super::detect::{self, Detect};
 use super::findings::Finding;
 use super::found::{Found, all, quoted};
 use super::limits::{Limits, Timeouts};
 use super::mqtt::Mqtt;
+use super::networks::networks;
+use super::proxy_protocol;
 use super::references::References;
 use super::route::Route;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
 use super::suggest::nearest;
+use super::tcp::Tcp;
+use super::thrift::Thrift;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
 use tidegate_gateway::forward::IpNetwork;
 use tidegate_runtime::listener::ListenAddr;
+use tidegate_runtime::proxy_protocol::ProxyProtocolMode;
 use toml::de::DeValue;
 
 /// One site.
@@ -38,6 +44,8 @@ pub struct Server {
     pub access_log: bool,
     /// Whether HTTP/2 is spoken, by ALPN and by prior knowledge.
     pub http2: bool,
+    /// Whether its connections begin by saying whose they are.
+    pub proxy_protocol: ProxyProtocolMode,
     /// TLS on every listener, if present.
     pub tls: Option<Tls>,
     /// How long things may take.
@@ -57,6 +65,12 @@ pub enum Protocol {
     Http,
     /// MQTT 5.0 and 3.1.1. What the server says about requests is as by default.
     Mqtt(Box<Mqtt>),
+    /// Whatever goes over TCP: it is passed on.
+    Tcp(Box<Tcp>),
+    /// One of several protocols, told by the first bytes: other servers speak them.
+    Detect(Box<Detect>),
+    /// Thrift, in every common transport and protocol.
+    Thrift(Box<Thrift>),
 }
 
 /// The word for a protocol in the file.
@@ -64,6 +78,9 @@ pub enum Protocol {
 enum ProtocolWord {
     Http,
     Mqtt,
+    Tcp,
+    Detect,
+    Thrift,
 }
 
 /// One listener.
@@ -102,6 +119,7 @@ pub(super) fn read_servers(
         .filter(|(_, _, found)| has_own_keys(found))
         .map(|(name, _, _)| *name)
         .collect();
+    let mut named = Vec::new();
     let servers = all(entries.into_iter().map(|(name, span, found)| {
         if let Some(near) = meant(name, &found, &defined) {
             let message = format!("the server `{name}` has neither `protocol` nor `listen`");
@@ -114,12 +132,14 @@ pub(super) fn read_servers(
         }
         let place = found.findings().place(found.span().start);
         let name = site_name(&found, name, span);
-        let server = read_server(&found, place, references);
+        let server = read_server(&found, place, references, &mut named);
         let (name, mut server) = (name?, server?);
         server.name.clone_from(&name);
         Some((name, server))
     }))?;
-    Some(servers.into_iter().collect())
+    let servers = servers.into_iter().collect();
+    detect::check(found.findings(), named, &servers);
+    Some(servers)
 }
 
 fn has_own_keys(found: &Found<'_>) -> bool {
@@ -139,40 +159,29 @@ fn meant<'n>(name: &str, found: &Found<'_>, defined: &[&'n str]) -> Option<&'n s
     nearest(name, defined.iter().copied())
 }
 
-fn read_server(found: &Found<'_>, place: Place, references: &References) -> Option<Server> {
-    if speaks_something_else(found) {
-        return None;
-    }
-    found.section(|section| Server::read(section, place, references))
-}
-
-/// A server of a protocol that is not built in is one error, not one for each of
-/// its keys.
-fn speaks_something_else(found: &Found<'_>) -> bool {
-    let DeValue::Table(table) = found.value() else {
-        return false;
-    };
-    let Some(protocol) = table.get("protocol") else {
-        return false;
-    };
-    let later = matches!(protocol.get_ref(), DeValue::String(text)
-        if matches!(text.as_ref(), "thrift" | "tcp"));
-    if later {
-        let message = format!(
-            "the protocol {:?} is not supported by this build yet",
-            protocol.get_ref().as_str().unwrap_or_default()
-        );
-        let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
-        found
-            .findings()
-            .push(finding.expected("one of \"http\", \"mqtt\""));
-    }
-    later
+fn read_server(
+    found: &Found<'_>,
+    place: Place,
+    references: &References,
+    named: &mut Vec<detect::Named>,
+) -> Option<Server> {
+    found.section(|section| Server::read(section, place, references, named))
 }
 
 impl Server {
-    fn read(section: &mut Section<'_>, place: Place, references: &References) -> Option<Self> {
-        let words = [("http", ProtocolWord::Http), ("mqtt", ProtocolWord::Mqtt)];
+    fn read(
+        section: &mut Section<'_>,
+        place: Place,
+        references: &References,
+        named: &mut Vec<detect::Named>,
+    ) -> Option<Self> {
+        let words = [
+            ("http", ProtocolWord::Http),
+            ("mqtt", ProtocolWord::Mqtt),
+            ("tcp", ProtocolWord::Tcp),
+            ("detect", ProtocolWord::Detect),
+            ("thrift", ProtocolWord::Thrift),
+        ];
         let protocol = section.choice("protocol", &words).required();
         let listen = section
             .read("listen", LISTEN, |found| read_listen(found, references))
@@ -182,26 +191,32 @@ impl Server {
         let drain = section
             .duration("drain", Zero::Allowed)
             .or(Duration::from_secs(30));
+        let listen = listen.unwrap_or_default();
+        let proxy_protocol = proxy_protocol::read(section, &listen);
         let tls = section.optional_table("tls", Tls::read);
         let common = Self {
             name: String::new(),
             place,
             protocol: Protocol::Http,
-            listen: listen.unwrap_or_default(),
+            listen,
             backlog,
             nodelay,
             drain,
             access_log: false,
             http2: false,
+            proxy_protocol: proxy_protocol.clone().unwrap_or_default(),
             tls: tls.clone().flatten(),
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             forwarded: Forwarded::default(),
             routes: Vec::new(),
         };
-        let is_whole = !common.listen.is_empty() && tls.is_some();
+        let is_whole = !common.listen.is_empty() && proxy_protocol.is_some() && tls.is_some();
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
+            Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
+            Some(ProtocolWord::Detect) => common.with_detect(section, named),
+            Some(ProtocolWord::Thrift) => common.with_thrift(section, references),
             _ => common.with_http(section, references),
         };
         server.filter(|_| is_whole && protocol.is_some())
@@ -230,6 +245,59 @@ impl Server {
                 ..self.limits
             },
             protocol: Protocol::Mqtt(Box::new(mqtt)),
+            ..self
+        })
+    }
+
+    fn with_tcp(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let tcp = Tcp::read(section, references)?;
+        Some(Self {
+            timeouts: Timeouts {
+                tls_handshake: tcp.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: tcp.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Tcp(Box::new(tcp)),
+            ..self
+        })
+    }
+
+    fn with_detect(
+        self,
+        section: &mut Section<'_>,
+        named: &mut Vec<detect::Named>,
+    ) -> Option<Self> {
+        let detect = Detect::read(section, named)?;
+        Some(Self {
+            timeouts: Timeouts {
+                tls_handshake: detect.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: detect.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Detect(Box::new(detect)),
+            ..self
+        })
+    }
+
+    fn with_thrift(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let thrift = Thrift::read(section, references)?;
+        Some(Self {
+            access_log: thrift.access_log,
+            timeouts: Timeouts {
+                tls_handshake: thrift.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: thrift.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Thrift(Box::new(thrift)),
             ..self
         })
     }
@@ -295,21 +363,9 @@ pub(super) fn read_listen(found: &Found<'_>, references: &References) -> Option<
     }
 }
 
-fn parse_network(text: &str) -> Result<IpNetwork, String> {
-    text.parse()
-        .map_err(|error| format!("{} is not a network: {error}", quoted(text)))
-}
-
 impl Forwarded {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let expected = "networks such as [\"127.0.0.0/8\", \"::1\"]";
-        let trust = section.read("trust", expected, |found| {
-            let items = found.items(expected)?;
-            all(items
-                .iter()
-                .map(|item| parsed(item, "a network such as \"10.0.0.0/8\"", parse_network)))
-        });
-        let trust = trust.or(Vec::new());
+        let trust = networks(section, "trust").or(Vec::new());
         let x_forwarded = section.boolean("x_forwarded").or(true);
         let expected = "a name of letters, digits and any of -._:";
         let via = section.parsed("via", expected, |text| {

@@ -3,8 +3,10 @@
 use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tidegate_http::websocket::Origins;
+use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
     [servers.web]
     protocol = "http"
     listen = ["127.0.0.1:8080"]
@@ -15,12 +17,12 @@ const MINIMAL: &str = r#"
     endpoints = ["127.0.0.1:9000", "127.0.0.1:9001"]
 "#;
 
-fn good(text: &str) -> Settings {
+pub(super) fn good(text: &str) -> Settings {
     parse(text, "test.toml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// The errors of `text` as "line:column key: message".
-fn errors(text: &str) -> Vec<String> {
+pub(super) fn errors(text: &str) -> Vec<String> {
     let report = parse(text, "test.toml", Path::new("")).expect_err("the text is wrong");
     let errors = report.errors.iter();
     errors
@@ -85,6 +87,8 @@ fn the_full_example_shows_every_key() {
     let hidden: Vec<_> = findings
         .offered_keys()
         .difference(&shown)
+        // Those of brokers are shown by an example of their own.
+        .filter(|key| !key.starts_with("servers.broker."))
         .cloned()
         .collect();
     // It stands beside its alternative, in a comment.
@@ -175,17 +179,6 @@ fn a_clash_between_servers_names_both_places() {
     };
     assert_eq!((error.line, error.key.as_str()), (13, "servers.two.listen"));
     assert_eq!(error.related.as_ref().map(|related| related.line), Some(4));
-}
-
-#[test]
-fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!("{MINIMAL}\n[servers.calls]\nprotocol = \"thrift\"\nnonsense = 1\n");
-    assert_eq!(
-        errors(&text),
-        [
-            "12:12 servers.calls.protocol: the protocol \"thrift\" is not supported by this build yet",
-        ]
-    );
 }
 
 #[test]
@@ -395,110 +388,145 @@ fn a_broker_says_what_it_grants_and_has_no_key_of_http() {
 }
 
 #[test]
-fn a_mistake_in_an_access_rule_is_named_where_it_is() {
-    let text = format!(
-        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
-         [[servers.broker.access]]\nuser = \"ann\"\npublish = [\"a/{{usr}}\", \"b\"]\n\
-         [[servers.broker.access]]\nuser = []\nsubscribe = \"a/#/b\"\neffect = \"denied\"\n\
-         [[servers.broker.access]]\nusers = \"ann\"\npublish = \"$share/g/a\"\n\
-         [[servers.broker.access]]\nuser = \"ann\"\n"
-    );
-    assert_eq!(
-        errors(&text),
-        [
-            "16:12 servers.broker.access[0].publish[0]: only {user} and {client_id} can stand in braces",
-            "18:8 servers.broker.access[1].user: the array is empty",
-            "19:13 servers.broker.access[1].subscribe: a wildcard in a topic filter is not a level of its own",
-            "20:10 servers.broker.access[1].effect: \"denied\" is not known",
-            "22:1 servers.broker.access[2].users: unknown key",
-            "23:11 servers.broker.access[2].publish: a rule cannot be for a shared subscription alone",
-            "24:1 servers.broker.access[3]: one of `publish`, `subscribe` is missing",
-        ]
-    );
-}
-
-#[test]
-fn a_mistake_in_how_clients_prove_themselves_is_named_where_it_is() {
-    let text = format!(
-        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
-         identity = \"certificate_common_name\"\npasswords = \"none.such\"\n\
-         [servers.broker.tokens]\nkeys = [{{ algorithm = \"none\" }}]\n\
-         claims = {{ role = 1 }}\n\
-         [servers.broker.hook]\nurl = \"auth.internal\"\nconcurrency = 0\n"
-    );
-    let found = errors(&text);
-    let keys: Vec<&str> = found
-        .iter()
-        .map(|error| error.split(": ").next().unwrap())
-        .collect();
-    assert_eq!(
-        keys,
-        [
-            "15:13 servers.broker.passwords",
-            "17:9 servers.broker.tokens.keys[0].file",
-            "17:23 servers.broker.tokens.keys[0].algorithm",
-            "18:19 servers.broker.tokens.claims.role",
-            "20:7 servers.broker.hook.url",
-            "21:15 servers.broker.hook.concurrency",
-        ],
-        "{found:#?}"
-    );
-    let text = format!(
-        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
-         identity = \"certificate_common_name\"\n"
-    );
-    let no_certificates = "14:1 servers.broker.identity: no client is asked for a certificate";
-    assert_eq!(errors(&text), [no_certificates]);
-}
-
-#[test]
-fn nobody_is_anonymous_where_there_is_something_to_prove() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("users"), "").unwrap();
-    let anonymous = |rest: &str| {
-        let text = format!(
-            "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n{rest}"
-        );
-        let settings = parse(&text, "test.toml", directory.path()).unwrap();
-        match &settings.servers["broker"].protocol {
-            Protocol::Mqtt(mqtt) => mqtt.settings.anonymous,
-            Protocol::Http => panic!("a broker is awaited"),
-        }
+fn a_header_from_anybody_is_not_believed_by_oversight() {
+    let with = |listen: &str, rest: &str| {
+        let text = MINIMAL.replace("listen = [\"127.0.0.1:8080\"]", listen);
+        assert_ne!(text, MINIMAL);
+        format!("{text}\n[servers.web.proxy_protocol]\n{rest}")
     };
-    use tidegate_mqtt::server::Anonymous;
-    assert_eq!(anonymous(""), Anonymous::Local);
-    assert_eq!(anonymous("passwords = \"users\"\n"), Anonymous::Nobody);
-    let both = "passwords = \"users\"\nanonymous = \"local\"\n";
-    assert_eq!(anonymous(both), Anonymous::Local);
+    let tcp = "listen = [\"127.0.0.1:8080\", \"unix:/run/a.sock\"]";
+    let unix = "listen = \"unix:/run/a.sock\"";
+    let missing = errors(&with(tcp, ""));
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(
+        missing[0]
+            .ends_with("servers.web.proxy_protocol.trust: the required key `trust` is missing")
+    );
+    let settings = good(&with(unix, ""));
+    let mode = &settings.servers["web"].proxy_protocol;
+    assert!(matches!(mode, ProxyProtocolMode::On(options) if options.trust.is_empty()));
+    let settings = good(&with(
+        tcp,
+        "trust = [\"10.0.0.0/8\"]\nothers = \"direct\"\n",
+    ));
+    let ProxyProtocolMode::On(options) = &settings.servers["web"].proxy_protocol else {
+        panic!("it is on");
+    };
+    assert_eq!(
+        (options.trust.len(), options.others),
+        (1, OtherPeers::Direct)
+    );
+    assert_eq!(
+        good(MINIMAL).servers["web"].proxy_protocol,
+        ProxyProtocolMode::Off
+    );
 }
 
 #[test]
-fn every_key_of_the_broker_example_is_known() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mqtt.toml");
-    let text = std::fs::read_to_string(path).unwrap();
-    good(&text);
-    let directory = tempfile::tempdir().unwrap();
-    for file in [
-        "mqtt.passwords",
-        "broker.crt",
-        "broker.key",
-        "clients.pem",
-        "issuer.pem",
-        "ca.pem",
+fn a_route_leads_into_a_broker_that_is_one() {
+    let with = |route: &str| {
+        format!(
+            "{MINIMAL}\n[[servers.web.routes]]\npath = \"/mqtt\"\n{route}\n\
+             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+             websocket = {{ path = \"/ws\", origins = [\"https://a.example\"] }}"
+        )
+    };
+    let settings = good(&with(
+        "broker = \"broker\"\nwebsocket = { origins = [\"*\"] }",
+    ));
+    let action = &settings.servers["web"].routes[1].action;
+    let Action::Broker { name, handshake } = action else {
+        panic!("{action:?}");
+    };
+    assert_eq!(
+        (name.as_str(), &handshake.origins),
+        ("broker", &Origins::All)
+    );
+    let Protocol::Mqtt(mqtt) = &settings.servers["broker"].protocol else {
+        panic!("it is a broker");
+    };
+    let websocket = mqtt.websocket.as_ref().unwrap();
+    assert_eq!(websocket.path, "/ws");
+    assert_eq!(
+        websocket.handshake.origins,
+        Origins::Named(vec!["https://a.example".to_owned()])
+    );
+    for (route, message) in [
+        ("broker = \"web\"", "the server \"web\" is no broker"),
+        (
+            "broker = \"brokre\"",
+            "the broker \"brokre\" is not defined",
+        ),
+        (
+            "redirect = { to = \"/\" }\nwebsocket = {}",
+            "`websocket` only goes together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nupstream = \"app\"",
+            "`upstream` does not go together with `broker`",
+        ),
+        (
+            "broker = \"broker\"\nwebsocket = { origins = [\"https://a.example/b\"] }",
+            "\"https://a.example/b\" is not an origin",
+        ),
     ] {
-        std::fs::write(directory.path().join(file), "").unwrap();
+        let errors = errors(&with(route));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(message), "{errors:?}");
     }
-    let uncommented: String = text
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(key) if !key.starts_with(' ') => format!("{key}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    let settings = parse(&uncommented, "mqtt.toml", directory.path());
-    let settings = settings.unwrap_or_else(|report| panic!("{report}"));
-    match &settings.servers["broker"].protocol {
-        Protocol::Mqtt(mqtt) => assert_eq!(mqtt.proofs.files().count(), 3),
-        Protocol::Http => panic!("a broker is awaited"),
-    }
+}
+
+#[test]
+fn the_example_of_a_tcp_proxy_is_right() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/tcp.toml");
+    let settings = load(Path::new(path)).unwrap();
+    let upstreams = settings.upstreams_of(&settings.servers["secure"]);
+    assert_eq!(upstreams.len(), 2);
+}
+
+#[test]
+fn a_tcp_server_says_where_its_connections_go_in_one_way() {
+    let text = |keys: &str| {
+        format!(
+            "[servers.a]\nprotocol = \"tcp\"\nlisten = \"127.0.0.1:1\"\n{keys}\n\
+             [upstreams.u]\nendpoints = [\"127.0.0.1:2\"]\n"
+        )
+    };
+    let refused = |keys: &str| {
+        let report = parse(&text(keys), "test", Path::new("")).unwrap_err();
+        assert_eq!(report.errors.len(), 1, "{keys}: {report:?}");
+        report.errors[0].to_string()
+    };
+    let route = "[[servers.a.routes]]\nupstream = \"u\"";
+    assert!(refused("").contains("`upstream`, `routes`"));
+    assert!(refused(&format!("upstream = \"u\"\n{route}")).contains("does not go together"));
+    assert!(refused("upstream = \"x\"").contains("not defined"));
+    assert!(refused("upstream = \"u\"\nsend_proxy_protocol = \"v3\"").contains("\"v1\""));
+    let named = "[[servers.a.routes]]\nserver_name = \"a.b\"\nupstream = \"u\"";
+    assert!(refused(&format!("{named}\n{named}")).contains("has a route already"));
+    assert!(refused(&format!("{route}\n{named}\n{route}")).contains("all other names"));
+    assert!(parse(&text(&format!("{route}\n{named}")), "test", Path::new("")).is_ok());
+}
+
+#[test]
+fn a_server_that_tells_protocols_apart_names_servers_that_speak_them() {
+    let text = |detect: &str| {
+        format!(
+            "[servers.door]\nprotocol = \"detect\"\nlisten = \"127.0.0.1:1\"\n\
+             detect = {{ {detect} }}\n\
+             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:2\"\n"
+        )
+    };
+    let refused = |detect: &str| {
+        let report = parse(&text(detect), "test", Path::new("")).unwrap_err();
+        assert_eq!(report.errors.len(), 1, "{detect}: {report:?}");
+        report.errors[0].to_string()
+    };
+    assert!(parse(&text("mqtt = \"broker\""), "test", Path::new("")).is_ok());
+    assert!(refused("mqtt = \"brokr\"").contains("\"broker\""));
+    assert!(refused("http = \"broker\"").contains("cannot serve that"));
+    assert!(refused("tls = \"broker\"").contains("a server with `tls`"));
+    assert!(refused("other = \"door\"").contains("cannot serve that"));
+    assert!(refused("").contains("`http`"));
+    assert!(refused("mqtt = \"broker\", smtp = \"broker\"").contains("unknown key"));
 }

@@ -11,6 +11,8 @@ use http::HeaderValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_gateway::balance::Balance;
+use tidegate_gateway::ejection::EjectionPolicy;
+use tidegate_gateway::health::{HealthCheck, Thresholds};
 use toml::de::DeValue;
 
 /// One upstream.
@@ -32,6 +34,10 @@ pub struct Upstream {
     pub host_header: HostHeader,
     /// How often a request that is safe to repeat is tried again.
     pub retries: u32,
+    /// How endpoints are checked, if they are.
+    pub health: Option<HealthCheck>,
+    /// When endpoints that keep failing are left alone.
+    pub ejection: EjectionPolicy,
 }
 
 /// One endpoint.
@@ -74,6 +80,9 @@ const WEIGHT_MAX: u32 = 65_535;
 
 const RETRIES_MAX: u32 = 10;
 
+/// The most answers or failures in a row that can be asked for.
+const THRESHOLD_MAX: u32 = 1000;
+
 pub(super) fn read_upstreams(found: &Found<'_>) -> Option<BTreeMap<String, Upstream>> {
     let entries = found.entries("tables such as [upstreams.api]")?;
     let upstreams = all(entries.into_iter().map(|(name, span, found)| {
@@ -111,6 +120,8 @@ impl Upstream {
         );
         let host_header = host_header.or(HostHeader::Preserve);
         let retries = section.integer("retries", 0..=RETRIES_MAX).or(1);
+        let health = section.optional_table("health", read_health);
+        let ejection = section.table("ejection", read_ejection);
         let (endpoints, tls) = (endpoints?, tls?);
         require_server_name(section, &endpoints, tls.as_ref())?;
         Some(Self {
@@ -122,8 +133,45 @@ impl Upstream {
             pool: pool?,
             host_header,
             retries,
+            health: health?,
+            ejection: ejection?,
         })
     }
+}
+
+fn read_health(section: &mut Section<'_>) -> Option<HealthCheck> {
+    let default = HealthCheck::default();
+    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+    let (interval, timeout) = (
+        read("interval", default.interval),
+        read("timeout", default.timeout),
+    );
+    let mut read = |key, default| section.integer(key, 1..=THRESHOLD_MAX).or(default);
+    Some(HealthCheck {
+        interval,
+        timeout,
+        thresholds: Thresholds {
+            healthy: read("healthy", default.thresholds.healthy),
+            unhealthy: read("unhealthy", default.thresholds.unhealthy),
+        },
+    })
+}
+
+fn read_ejection(section: &mut Section<'_>) -> Option<EjectionPolicy> {
+    let default = EjectionPolicy::default();
+    let failures = section
+        .integer("failures", 0..=THRESHOLD_MAX)
+        .or(default.failures);
+    let share_percent = section
+        .integer("share_percent", 0..=100_u8)
+        .or(default.share_percent);
+    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+    Some(EjectionPolicy {
+        failures,
+        base: read("base", default.base),
+        longest: read("longest", default.longest),
+        share_percent,
+    })
 }
 
 /// A socket in the file system has no host name that a certificate could be for.

@@ -118,7 +118,7 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, fields: &str) -
 
 /// The samples of an OpenMetrics page, by name and labels. Panics over a page that is none:
 /// samples before their type, counters without `_total`, histograms that do not add up.
-fn samples(page: &str) -> BTreeMap<String, f64> {
+pub(crate) fn samples(page: &str) -> BTreeMap<String, f64> {
     let mut kinds = BTreeMap::new();
     let mut samples = BTreeMap::new();
     let mut family = String::new();

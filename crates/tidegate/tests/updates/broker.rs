@@ -1,101 +1,12 @@
 //! MQTT clients of the real binary notice no update, and are told of a stop.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
-use bytes::BytesMut;
 use rustix::process::Signal;
-use tidegate_mqtt::codec::{
-    Connect, ConnectProperties, Decoder, Delivery, Encoder, MessageProperties,
-    PACKET_BYTES_LARGEST, Packet, PacketIdentifier, ProtocolVersion, Publish, ReasonCode,
-    Subscribe, Subscription, SubscriptionOptions, Text, TopicFilter, TopicName, UserProperties,
-};
+use tidegate_mqtt::codec::{Packet, ReasonCode};
 
-use crate::harness::{DEADLINE, Tidegate, eventually, free_address};
-
-struct Client {
-    stream: TcpStream,
-    decoder: Decoder,
-    read: BytesMut,
-}
-
-impl Client {
-    fn connect(address: SocketAddr, id: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut client = Self {
-            stream,
-            decoder: Decoder::client(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
-            read: BytesMut::new(),
-        };
-        client.send(&Packet::Connect(Box::new(Connect {
-            version: ProtocolVersion::V5,
-            clean_start: true,
-            keep_alive_seconds: 60,
-            client_identifier: Text::copy_from(id).unwrap(),
-            will: None,
-            user_name: None,
-            password: None,
-            properties: ConnectProperties::default(),
-        })));
-        match client.receive() {
-            Some(Packet::ConnectAck(ack)) => assert_eq!(ack.reason, ReasonCode::Success),
-            other => panic!("CONNACK is awaited, not {other:?}"),
-        }
-        client
-    }
-
-    fn send(&mut self, packet: &Packet) {
-        let mut bytes = BytesMut::new();
-        let encoder = Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST);
-        encoder.encode(packet, &mut bytes).unwrap();
-        self.stream.write_all(&bytes).unwrap();
-    }
-
-    /// The next packet; none at the end.
-    fn receive(&mut self) -> Option<Packet> {
-        loop {
-            if let Some(packet) = self.decoder.decode(&mut self.read).unwrap() {
-                return Some(packet);
-            }
-            let mut bytes = [0; 4096];
-            match self.stream.read(&mut bytes) {
-                Ok(0) => return None,
-                Ok(count) => self.read.extend_from_slice(&bytes[..count]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => panic!("nothing comes: {error}"),
-            }
-        }
-    }
-
-    fn subscribe(&mut self) {
-        self.send(&Packet::Subscribe(Subscribe {
-            packet_identifier: PacketIdentifier::FIRST,
-            subscription_identifier: None,
-            user_properties: UserProperties::new(),
-            subscriptions: vec![Subscription {
-                filter: TopicFilter::try_from("news/#").unwrap(),
-                options: SubscriptionOptions::default(),
-            }],
-        }));
-        assert!(matches!(self.receive(), Some(Packet::SubscribeAck(_))));
-    }
-
-    fn publish(&mut self, payload: &str) {
-        self.send(&Packet::Publish(Publish {
-            delivery: Delivery::AtLeastOnce(PacketIdentifier::FIRST),
-            duplicate: false,
-            retain: false,
-            topic: Some(TopicName::try_from("news/today").unwrap()),
-            topic_alias: None,
-            message_expiry_seconds: None,
-            subscription_identifiers: Vec::new(),
-            properties: MessageProperties::new(),
-            payload: payload.to_owned().into(),
-        }));
-        assert!(matches!(self.receive(), Some(Packet::PublishAck(_))));
-    }
-}
+use crate::harness::{Tidegate, eventually, free_address};
+use crate::mqtt_client::Client;
 
 fn settings(listen: SocketAddr, connections: usize) -> String {
     format!(
@@ -120,11 +31,13 @@ fn mqtt_clients_stay_through_updates_and_hear_of_the_stop() {
     let mut clients: Vec<_> = (0..12)
         .map(|number| Client::connect(listen, &format!("client-{number}")))
         .collect();
-    clients.iter_mut().for_each(Client::subscribe);
+    for client in &mut clients {
+        client.subscribe("news/#");
+    }
     let mut sender = Client::connect(listen, "sender");
     // What a subscriber wants takes a moment to be known to the other worker.
     eventually("the first message everywhere", || {
-        sender.publish("hello");
+        sender.publish("news/today", "hello");
         let heard = clients.iter_mut().all(|client| {
             client.stream.set_nonblocking(true).unwrap();
             let mut byte = [0];
@@ -138,7 +51,7 @@ fn mqtt_clients_stay_through_updates_and_hear_of_the_stop() {
     for round in 0..3 {
         process.update(&settings(listen, 200 + round));
         let text = format!("round {round}");
-        sender.publish(&text);
+        sender.publish("news/today", &text);
         for client in &mut clients {
             loop {
                 match client.receive() {

@@ -4,6 +4,7 @@
 mod admin;
 mod broker;
 mod broker_access;
+mod broker_admin;
 mod certificates;
 mod client;
 mod demo;
@@ -11,6 +12,7 @@ mod draining;
 mod harness;
 mod listeners;
 mod log;
+mod mqtt_client;
 mod origin;
 mod rejected;
 mod state;

@@ -48,6 +48,45 @@ fn a_shutdown_flushes_what_is_queued_and_paces_itself() {
     assert_eq!(driver.got(24), ["disconnect ServerShuttingDown", "close"]);
 }
 
+/// How many of `clients` are left after each of `steps` milliseconds more.
+fn left_over_time(limits: Limits, clients: u32, steps: &[u64]) -> Vec<usize> {
+    let mut driver = Driver::new(Settings {
+        limits,
+        ..Settings::default()
+    });
+    for client in 0..clients {
+        driver.join(client, connect_packet(&format!("c{client}")));
+    }
+    driver.input(Input::Shutdown(ReasonCode::ServerShuttingDown));
+    let left = steps.iter().map(|step| {
+        driver.pass(Duration::from_millis(*step));
+        driver.broker.connected_count()
+    });
+    left.collect()
+}
+
+#[test]
+fn a_slow_pace_is_kept_to_the_client() {
+    let limits = Limits {
+        shutdown_per_second: 3,
+        shutdown_within: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let left = left_over_time(limits, 7, &[0, 1_000, 1_000, 5_000]);
+    assert_eq!(left, [6, 4, 1, 0]);
+}
+
+#[test]
+fn the_time_for_leaving_counts_more_than_the_pace() {
+    let limits = Limits {
+        shutdown_per_second: 10,
+        shutdown_within: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let left = left_over_time(limits, 200, &[0, 500, 500]);
+    assert_eq!(left, [198, 98, 0]);
+}
+
 #[test]
 fn a_kicked_client_is_told_why() {
     let mut driver = Driver::plain();

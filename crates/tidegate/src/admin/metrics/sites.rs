@@ -18,6 +18,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(super) fn write(report: &Report, page: &mut Page<'_>) -> fmt::Result {
     requests(report, page)?;
     upstreams(report, page)?;
+    proxies(report, page)?;
     connections(report, page)?;
     listeners(report, page)?;
     let panics: Vec<(String, u64)> = report
@@ -114,7 +115,7 @@ fn buckets(figures: &RouteFigures) -> (Vec<(f64, u64)>, u64) {
     (buckets, figures.buckets.iter().sum())
 }
 
-fn seconds(milliseconds: u64) -> f64 {
+pub(super) fn seconds(milliseconds: u64) -> f64 {
     std::time::Duration::from_millis(milliseconds).as_secs_f64()
 }
 
@@ -146,6 +147,47 @@ fn upstreams(report: &Report, page: &mut Page<'_>) -> fmt::Result {
         "tidegate_upstream_connect_failures",
         "Connections to upstreams that did not come about",
         failures,
+    )?;
+    let ejections = upstreams.iter().map(|((site, upstream), figures)| {
+        let labels = [("site", &**site), ("upstream", &**upstream)];
+        (labels, figures.ejected)
+    });
+    page.counters(
+        "tidegate_upstream_ejections",
+        "Times an endpoint kept failing and was left alone for a while, by one worker",
+        ejections,
+    )?;
+    let health = report.health.all();
+    let health = health.iter().map(|(endpoint, is_healthy)| {
+        let value = if *is_healthy { 1.0 } else { 0.0 };
+        ([("endpoint", &**endpoint)], value)
+    });
+    page.gauges(
+        "tidegate_endpoint_healthy",
+        "Whether each endpoint that is checked is healthy: 1, or 0",
+        health,
+    )
+}
+
+fn proxies(report: &Report, page: &mut Page<'_>) -> fmt::Result {
+    let proxies = report.meters.proxies();
+    let connections = proxies.iter();
+    page.counters(
+        "tidegate_tcp_connections",
+        "Connections that were passed on by a TCP proxy and have ended",
+        connections.map(|(site, figures)| ([("site", &**site)], figures.connections)),
+    )?;
+    let bytes = proxies.iter().flat_map(|(site, figures)| {
+        let labels = |direction| [("site", &**site), ("direction", direction)];
+        [
+            (labels("forth"), figures.forth_bytes),
+            (labels("back"), figures.back_bytes),
+        ]
+    });
+    page.counters(
+        "tidegate_tcp_bytes",
+        "Bytes of those connections, to endpoints (forth) and from them (back)",
+        bytes,
     )
 }
 

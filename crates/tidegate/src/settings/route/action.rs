@@ -1,13 +1,16 @@
-//! What a route does: send the request on, answer it, or send the client elsewhere.
+//! What a route does: send the request on, answer it, send the client elsewhere, or let
+//! it into a broker.
 
 use super::PREFIX;
 use super::headers::{self, fields};
 use crate::settings::findings::Finding;
 use crate::settings::references::References;
 use crate::settings::section::Section;
+use crate::settings::websocket::read_handshake;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_gateway::route::{PathPattern, QueryPolicy, RedirectTarget, Rewrite, TemplateError};
+use tidegate_http::websocket::Handshake;
 use toml::de::DeValue;
 
 /// What happens to a request.
@@ -24,6 +27,13 @@ pub enum Action {
     Respond(Respond),
     /// `redirect = { ... }`: the client is sent elsewhere.
     Redirect(Redirect),
+    /// `broker = "mqtt"`: the client speaks MQTT over WebSocket from here on.
+    Broker {
+        /// The server's name, which is defined and speaks MQTT.
+        name: String,
+        /// What is agreed to.
+        handshake: Handshake,
+    },
 }
 
 /// A fixed response.
@@ -48,7 +58,7 @@ pub struct Redirect {
     pub status: StatusCode,
 }
 
-const ACTIONS: [&str; 3] = ["upstream", "respond", "redirect"];
+const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "broker"];
 
 /// Reads the one action of a route that is for `path`, as far as that is known.
 pub(super) fn read(
@@ -69,30 +79,45 @@ pub(super) fn read(
     let rewrite = rewrite.optional();
     let respond = section.optional_table("respond", Respond::read);
     let redirect = section.optional_table("redirect", |section| Redirect::read(section, path));
-    section.require_one(&ACTIONS, "one of `upstream`, `respond` and `redirect`");
-    section.at_most_one(&ACTIONS, "only one of `upstream`, `respond` and `redirect`");
-    if section.has("rewrite")
-        && !section.has("upstream")
-        && (section.has("respond") || section.has("redirect"))
-    {
-        let span = section
-            .key_span("rewrite")
-            .unwrap_or_else(|| section.span());
-        let key = section.path().child("rewrite");
-        let finding = Finding::new(span, key, "`rewrite` only goes together with `upstream`");
-        section
-            .findings()
-            .push(finding.expected("no `rewrite` here"));
-    }
-    match (upstream?, respond?, redirect?) {
-        (Some(name), _, _) => Some(Action::Upstream {
+    let expected = "the name of a server with protocol = \"mqtt\"";
+    let broker = section.read("broker", expected, |found| {
+        let name = found.text(expected)?.to_owned();
+        references.broker(found.mention(name.clone()));
+        Some(name)
+    });
+    let broker = broker.optional();
+    let handshake = section.table("websocket", read_handshake);
+    let one = "one of `upstream`, `respond`, `redirect` and `broker`";
+    section.require_one(&ACTIONS, one);
+    section.at_most_one(&ACTIONS, &format!("only {one}"));
+    only_with(section, "rewrite", "upstream");
+    only_with(section, "websocket", "broker");
+    match (upstream?, respond?, redirect?, broker?) {
+        (Some(name), ..) => Some(Action::Upstream {
             name,
             rewrite: rewrite?,
         }),
-        (_, Some(respond), _) => Some(Action::Respond(respond)),
-        (_, _, Some(redirect)) => Some(Action::Redirect(redirect)),
-        (None, None, None) => None,
+        (_, Some(respond), ..) => Some(Action::Respond(respond)),
+        (_, _, Some(redirect), _) => Some(Action::Redirect(redirect)),
+        (.., Some(name)) => Some(Action::Broker {
+            name,
+            handshake: handshake?,
+        }),
+        (None, None, None, None) => None,
     }
+}
+
+/// Reports a key that means something beside one action only, where there is another.
+fn only_with(section: &Section<'_>, key: &'static str, action: &'static str) {
+    let has_other = ACTIONS.iter().any(|it| section.has(it)) && !section.has(action);
+    if !section.has(key) || !has_other {
+        return;
+    }
+    let span = section.key_span(key).unwrap_or_else(|| section.span());
+    let message = format!("`{key}` only goes together with `{action}`");
+    let finding = Finding::new(span, section.path().child(key), message);
+    let findings = section.findings();
+    findings.push(finding.expected(format!("no `{key}` here")));
 }
 
 impl Respond {

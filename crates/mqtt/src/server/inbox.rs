@@ -1,0 +1,141 @@
+//! What a client has sent and no packet has been made of yet.
+//!
+//! A link that has nothing to read holds no buffer. One whose packet is not whole holds
+//! about as much as has come of it, except that a large packet gets memory of its own
+//! size, into which the rest of it is read and from which it is never copied.
+
+use bytes::BytesMut;
+use tidegate_runtime::buffer::{self, BufferSize};
+
+use crate::codec::Decoder;
+
+/// The least room that is read into; also what is read of the packet after a large one,
+/// and then moved.
+const ROOM_BYTES_MIN: usize = 4 * 1024;
+
+/// Memory that the start of a packet gets before more of it has come. Beyond that it gets
+/// twice of what has.
+const FORESEEN_BYTES_MAX: usize = 256 * 1024;
+
+/// The start of a packet whose rest has not come.
+#[derive(Debug, Default)]
+pub(super) struct Inbox(Option<BytesMut>);
+
+impl Inbox {
+    /// What came before, with room for more.
+    pub(super) fn open(&mut self) -> BytesMut {
+        match self.0.take() {
+            Some(bytes) if room(&bytes) >= ROOM_BYTES_MIN => bytes,
+            Some(start) => {
+                let mut bytes = buffer::take(BufferSize::Body);
+                bytes.extend_from_slice(&start);
+                bytes
+            }
+            None => buffer::take(BufferSize::Body),
+        }
+    }
+
+    /// Keeps what `decoder` has left.
+    pub(super) fn close(&mut self, bytes: BytesMut, decoder: &Decoder) {
+        let length = bytes.len();
+        if length == 0 {
+            buffer::give(bytes, BufferSize::Body);
+            return;
+        }
+        // Bytes that are no packet end the connection.
+        let packet_bytes = decoder.packet_bytes(&bytes).ok().flatten().unwrap_or(0);
+        if length > ROOM_BYTES_MIN && length + room(&bytes) >= packet_bytes + ROOM_BYTES_MIN {
+            self.0 = Some(bytes);
+            return;
+        }
+        let foreseen = packet_bytes.min(FORESEEN_BYTES_MAX.max(2 * length));
+        let more = if packet_bytes > ROOM_BYTES_MIN {
+            ROOM_BYTES_MIN
+        } else {
+            0
+        };
+        let mut moved = BytesMut::with_capacity(foreseen.max(length) + more);
+        moved.extend_from_slice(&bytes);
+        self.0 = Some(moved);
+        buffer::give(bytes, BufferSize::Body);
+    }
+}
+
+fn room(bytes: &BytesMut) -> usize {
+    bytes.capacity() - bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::codec::ProtocolVersion;
+
+    const HEADER_BYTES: usize = 4;
+
+    fn decoder() -> Decoder {
+        Decoder::client(ProtocolVersion::V311, 1 << 20)
+    }
+
+    /// The first bytes of a QoS 0 PUBLISH with so many in all.
+    fn start(packet_bytes: usize, length: usize) -> BytesMut {
+        let remaining = packet_bytes - HEADER_BYTES;
+        let digit = |place: usize| (remaining >> (7 * place)) as u8 & 0x7f;
+        let mut bytes = BytesMut::from(&[0x30, digit(0) | 0x80, digit(1) | 0x80, digit(2)][..]);
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    #[test]
+    fn a_slow_sender_does_not_hold_a_whole_buffer() {
+        let mut inbox = Inbox::default();
+        let mut bytes = inbox.open();
+        bytes.extend_from_slice(&[0x30]);
+        inbox.close(bytes, &decoder());
+        assert!(inbox.0.as_ref().unwrap().capacity() < ROOM_BYTES_MIN);
+        assert_eq!(inbox.open(), [0x30][..]);
+    }
+
+    #[test]
+    fn the_rest_of_a_large_packet_is_read_to_its_place() {
+        let mut inbox = Inbox::default();
+        inbox.close(start(100_000, 10), &decoder());
+        let mut bytes = inbox.open();
+        let address = bytes.as_ptr();
+        let room_bytes = room(&bytes);
+        assert!((99_990..120_000).contains(&room_bytes), "{room_bytes}");
+        bytes.resize(50_000, 0);
+        inbox.close(bytes, &decoder());
+        let mut bytes = inbox.open();
+        bytes.resize(100_000, 0);
+        assert_eq!(bytes.as_ptr(), address);
+    }
+
+    #[test]
+    fn a_promise_of_a_huge_packet_gets_no_huge_memory() {
+        let mut inbox = Inbox::default();
+        inbox.close(start(1_000_000, 10), &decoder());
+        assert!(inbox.open().capacity() <= FORESEEN_BYTES_MAX + 2 * ROOM_BYTES_MIN);
+    }
+
+    #[test]
+    fn whatever_the_pieces_there_is_room_for_more() {
+        for piece in [1, 5, 4095, 4096, 4097, 65_536, 70_000] {
+            let mut inbox = Inbox::default();
+            let mut length = HEADER_BYTES;
+            inbox.close(start(1_000_000, length), &decoder());
+            while length + piece < 1_000_000 {
+                let mut bytes = inbox.open();
+                assert_eq!(bytes.len(), length);
+                assert!(room(&bytes) > 0, "at {length}");
+                length += piece.min(room(&bytes));
+                bytes.resize(length, 0);
+                inbox.close(bytes, &decoder());
+                if piece < 64 && length > 200_000 {
+                    break;
+                }
+            }
+        }
+    }
+}
