@@ -1,8 +1,10 @@
 //! A broker inside another program: it listens, keeps a diary of who publishes what, lets
 //! nobody publish below `private/`, and publishes a message by itself.
 //!
-//! `cargo run --example embedded_broker -- 127.0.0.1:1883`, then
+//! `cargo run -p tidegate-mqtt --example embedded_broker -- 127.0.0.1:1883`, then
 //! `mosquitto_sub -t '#' -v` in another terminal. It runs until its input ends.
+
+#![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::io::{self, Read, Write};

@@ -4,12 +4,15 @@
 mod admit;
 mod batch;
 pub mod chain;
+mod commits;
 mod core;
 pub mod embedded;
 mod entrance;
 mod epoch;
 mod exchange;
 mod gate;
+mod gathering;
+mod generation;
 pub mod hooks;
 mod inbox;
 mod link;
@@ -29,16 +32,18 @@ use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
 use self::chain::{Handler, HandlerError, HandlerFactory};
-use self::core::{Alive, Core};
+use self::core::Core;
 pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::gate::Extensions;
+use self::generation::Alive;
 use self::hooks::Hooks;
 use self::link::Link;
 pub use self::link::LinkError;
 use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
-use crate::broker::Broker;
+use crate::broker::{Broker, Restored};
+use crate::store::StoreError;
 
 /// Serves MQTT 5.0 and 3.1.1 on accepted connections.
 ///
@@ -52,15 +57,42 @@ pub struct MqttServer {
 }
 
 impl MqttServer {
-    /// The calling worker's part of the broker whose cores meet in `exchange`.
+    /// The calling worker's part of the broker whose cores meet in `exchange`, which has no
+    /// store.
     ///
     /// # Panics
     ///
-    /// Outside a worker's runtime, on which it starts tasks that end with it.
+    /// When it has one. Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
+        assert!(exchange.store.is_none(), "what is stored has to be loaded");
+        Self::start(settings, exchange, None)
+    }
+
+    /// The calling worker's part of the broker whose cores meet in `exchange`, with what its
+    /// store has kept of it, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new), but for the store.
+    pub async fn load(
+        settings: ServerSettings,
+        exchange: Arc<Exchange>,
+    ) -> Result<Self, StoreError> {
+        let kept = match &exchange.store {
+            Some(store) => Some(store.load(exchange.here(), exchange.epoch.now()).await?),
+            None => None,
+        };
+        Ok(Self::start(settings, exchange, kept))
+    }
+
+    fn start(settings: ServerSettings, exchange: Arc<Exchange>, kept: Option<Restored>) -> Self {
         let alive = Alive::of(settings);
         Self {
-            core: Core::start(exchange, &alive),
+            core: Core::start(exchange, &alive, kept),
             extensions: Extensions::default(),
             alive,
         }
@@ -136,8 +168,11 @@ pub struct MqttServerFactory {
 #[non_exhaustive]
 pub enum MakeServerError {
     /// Its chain was not made.
-    #[error("the chain of an MQTT server: {0}")]
+    #[error("the chain of an MQTT server cannot be made")]
     Handler(#[source] HandlerError),
+    /// What its store keeps cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl MqttServerFactory {
@@ -184,7 +219,7 @@ impl AsyncMakeService for MqttServerFactory {
         };
         let mut server = match old {
             Some(old) => old.successor(settings),
-            None => MqttServer::new(settings, Arc::clone(&self.exchange)),
+            None => MqttServer::load(settings, Arc::clone(&self.exchange)).await?,
         };
         server.extensions = Extensions {
             handler,

@@ -30,6 +30,7 @@ use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_gateway::route::RouteConflict;
 use tidegate_mqtt::server::operator::Operator;
+use tidegate_mqtt::store::StoreError;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
@@ -38,7 +39,7 @@ use tidegate_runtime::tls::{
 };
 
 pub(crate) use self::any_error::AnyErrorFactory;
-pub use self::any_error::ConnectionError;
+pub use self::any_error::{ConnectionError, MakeError};
 pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
 use self::mqtt_proofs::ProofMaker;
@@ -83,6 +84,23 @@ pub enum AssembleError {
         key: &'static str,
         /// What is wrong.
         problem: String,
+    },
+    /// What a broker keeps its state in cannot be opened.
+    #[error("servers.{server}.data_directory: {source}")]
+    BrokerStore {
+        /// The server's name.
+        server: String,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// A broker's state stays where it is for as long as the broker runs.
+    #[error(
+        "servers.{server}: durability and data_directory cannot change while the server runs; \
+         take it out, let its clients go, and put it in again, or restart"
+    )]
+    BrokerStoreChanged {
+        /// The server's name.
+        server: String,
     },
     /// The access log cannot be written.
     #[error("access_log: {0}")]

@@ -15,6 +15,7 @@ use tidegate_thrift::client::{self, ClientConnection, ClientSettings, Progress};
 use tidegate_thrift::codec::{Message, Transport};
 use tidegate_thrift::{Context, Fault, FaultKind};
 
+use super::availability::Use;
 use super::connect::{ConnectError, Connecting, connect_stream};
 use super::exchange::Tries;
 use super::pool::{Pool, Pooled};
@@ -97,6 +98,26 @@ enum Outcome {
     Failed(Fault),
 }
 
+impl Outcome {
+    /// What it says of the endpoint, if anything.
+    fn judge(&self) -> Option<Use> {
+        let fault = match self {
+            Self::Answered(_) => return Some(Use::Good),
+            Self::Elsewhere(fault) | Self::Failed(fault) => fault,
+        };
+        let blamed = matches!(
+            fault.kind(),
+            FaultKind::UpstreamConnect
+                | FaultKind::UpstreamConnectTimeout
+                | FaultKind::UpstreamReset
+                | FaultKind::UpstreamProtocol(_)
+                | FaultKind::UpstreamSequence
+                | FaultKind::UpstreamTimeout
+        );
+        blamed.then_some(Use::Bad)
+    }
+}
+
 impl ThriftUpstream {
     /// A worker's side of `spec`, with what can be taken over from `old`.
     pub fn new(spec: &UpstreamSpec, old: Option<&Self>, seed: u64) -> Self {
@@ -155,11 +176,15 @@ impl ThriftUpstream {
         context.note(|facts| facts.upstream = Some(Rc::clone(&upstream.name)));
         let mut tries = Tries::of(upstream.spec.retries);
         let mut fault = None;
-        while let Some(index) = upstream.balancer.pick(|index| tries.may(index)) {
+        while let Some(index) = upstream.pick(&tries) {
             let name = &upstream.endpoint(index).name;
             context.note(|facts| facts.endpoint = Some(Rc::clone(name)));
             let _in_flight = upstream.balancer.start(index);
-            match self.ask_endpoint(index, call, asking, context).await {
+            let outcome = self.ask_endpoint(index, call, asking, context).await;
+            if let Some(how) = outcome.judge() {
+                upstream.note(index, how);
+            }
+            match outcome {
                 Outcome::Answered(message) => return Ok(message),
                 Outcome::Failed(fault) => return Err(fault),
                 Outcome::Elsewhere(cause) => {

@@ -97,6 +97,10 @@ pub enum Input {
         /// What.
         message: ShardMessage,
     },
+    /// Another core has died, and one without its memory is in its place: what was on its
+    /// way there is lost, and numbers between the two begin anew. What comes from it next
+    /// comes from the new one.
+    NeighbourRestarted(ShardId),
     /// New access rules, for live sessions too: subscriptions that they do not
     /// allow end.
     Rules(Rc<dyn AccessRules>),

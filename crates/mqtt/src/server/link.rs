@@ -242,6 +242,9 @@ impl Link {
                 }
             }
         }
+        if self.phase == Phase::New && self.seat.core.poll_gathered(cx).is_pending() {
+            return Poll::Pending;
+        }
         let read = self.poll_receive(cx)?;
         self.poll_admitted(cx)?;
         if let Some(departure) = self.departure.take() {

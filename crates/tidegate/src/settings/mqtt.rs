@@ -17,6 +17,7 @@ pub use self::hook::Hook;
 use self::proofs::Proofs;
 use super::scalars::Zero;
 use super::section::Section;
+use super::store::Store;
 use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
@@ -26,6 +27,8 @@ pub struct Mqtt {
     pub proofs: Proofs,
     /// What clients are granted, on each worker.
     pub settings: ServerSettings,
+    /// What keeps sessions and messages over a restart; nothing does if none.
+    pub store: Option<Store>,
     /// Open connections of the whole server, all workers together.
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
@@ -50,6 +53,7 @@ impl Mqtt {
         let topics = section
             .read("access", access::EXPECTED, access::read_rules)
             .optional();
+        let store = Store::read(section);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
         let proofs = proofs?;
@@ -71,6 +75,7 @@ impl Mqtt {
                 },
                 ..ServerSettings::default()
             },
+            store: store?,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
             websocket,

@@ -194,16 +194,13 @@ fn mqtt_6_0_0_2_packets_and_frames_need_not_begin_together() {
     let subscribe = Subscribe::new(1).to(&topic, 0).bytes(Version::V5);
     let publish = Publish::new(&topic, "x").bytes(Version::V5);
     let (begun, rest) = publish.split_at(5);
-    let sent: [&[u8]; 4] = [&subscribe, &publish, &[0xc0, 0], begun];
-    socket.send(BINARY, &sent.concat());
+    socket.send(BINARY, &[&*subscribe, &publish, &[0xc0, 0], begun].concat());
+    // PUBLISH may go before SUBACK.
     let answers = [socket.packet(), socket.packet(), socket.packet()];
-    let came = |wanted: fn(&Packet) -> bool| answers.iter().filter(|it| wanted(it)).count() == 1;
-    assert!(
-        came(|it| matches!(it, Packet::SubscribeAck(_))),
-        "{answers:?}"
-    );
-    assert!(came(|it| matches!(it, Packet::Publish(_))), "{answers:?}");
-    assert!(came(|it| matches!(it, Packet::PingResponse)), "{answers:?}");
+    assert!(answers.contains(&Packet::PingResponse), "{answers:?}");
+    let has = |is_it: fn(&Packet) -> bool| answers.iter().any(is_it);
+    assert!(has(|packet| matches!(packet, Packet::SubscribeAck(_))));
+    assert!(has(|packet| matches!(packet, Packet::Publish(_))));
     socket.send(BINARY, rest);
     assert!(matches!(socket.packet(), Packet::Publish(_)));
 }
