@@ -12,6 +12,7 @@ mod epoch;
 mod exchange;
 mod gate;
 mod gathering;
+mod generation;
 pub mod hooks;
 mod inbox;
 mod link;
@@ -31,10 +32,11 @@ use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
 use self::chain::{Handler, HandlerError, HandlerFactory};
-use self::core::{Alive, Core};
+use self::core::Core;
 pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
 use self::gate::Extensions;
+use self::generation::Alive;
 use self::hooks::Hooks;
 use self::link::Link;
 pub use self::link::LinkError;
@@ -88,25 +90,21 @@ impl MqttServer {
     }
 
     fn start(settings: ServerSettings, exchange: Arc<Exchange>, kept: Option<Restored>) -> Self {
-        let alive = Rc::new(Alive {
-            settings: Rc::new(settings),
-        });
-        let settings = Rc::clone(&alive.settings);
+        let alive = Alive::of(settings);
         Self {
-            core: Core::start(exchange, settings, Rc::downgrade(&alive), kept),
+            core: Core::start(exchange, &alive, kept),
             extensions: Extensions::default(),
             alive,
         }
     }
 
     /// A server with other settings that goes on with the sessions and the connections of
-    /// this one. The new settings are in force from the first connection that it accepts.
+    /// this one. The new settings are in force, for those sessions too, as soon as it
+    /// serves: once the connections that this one accepted are asked to leave.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive {
-            settings: Rc::new(settings),
-        });
-        self.core.note_successor(Rc::downgrade(&alive));
+        let alive = Alive::of(settings);
+        self.core.note_successor(&alive);
         Self {
             core: Rc::clone(&self.core),
             extensions: Extensions::default(),
@@ -146,9 +144,10 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.alive.settings);
-        self.core.gate().exchange(&self.extensions);
+        // A connection that took its time to get here must not bring old settings back.
         if !accepted.handle.is_draining() {
+            self.core.exchange_settings(&self.alive.settings);
+            self.core.gate().exchange(&self.extensions);
             self.core.reopen();
         }
         Serving::new(Link::new(&self.core, accepted))

@@ -10,6 +10,8 @@ mod broker_route;
 mod chain;
 mod detect;
 mod mqtt;
+mod mqtt_hook;
+mod mqtt_proofs;
 mod tcp;
 mod thrift;
 mod upstreams;
@@ -32,14 +34,15 @@ use tidegate_mqtt::store::StoreError;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
-    Certificate, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsConfigError, TlsMode,
-    TlsVersion,
+    Certificate, ClientCertificates, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys,
+    TlsConfigError, TlsMode, TlsVersion,
 };
 
 pub(crate) use self::any_error::AnyErrorFactory;
 pub use self::any_error::{ConnectionError, MakeError};
 pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
+use self::mqtt_proofs::ProofMaker;
 use crate::settings::{self, Protocol, Server, Settings};
 
 /// How long the process may take to write the rest of the access log before it ends.
@@ -71,6 +74,16 @@ pub enum AssembleError {
         server: String,
         /// How many workers there are.
         workers: usize,
+    },
+    /// What clients of a broker prove themselves with.
+    #[error("servers.{server}.{key}: {problem}")]
+    Proof {
+        /// The server's name.
+        server: String,
+        /// Which of its keys.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
     },
     /// What a broker keeps its state in cannot be opened.
     #[error("servers.{server}.data_directory: {source}")]
@@ -125,6 +138,7 @@ pub struct Assembler {
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
     meters: Meters,
     exchanges: Exchanges,
+    proofs: ProofMaker,
 }
 
 impl Assembler {
@@ -150,7 +164,8 @@ impl Assembler {
             }
             Protocol::Mqtt(mqtt) => {
                 let exchange = self.exchanges.of(&server.name, settings)?;
-                mqtt::site(server, mqtt, exchange, tls)
+                let settings = self.proofs.settings(server, mqtt, &common.resolver)?;
+                mqtt::site(server, mqtt, settings, exchange, tls)
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
             Protocol::Detect(detect) => detect::site(server, detect, tls),
@@ -286,6 +301,15 @@ impl Assembler {
                 settings::TlsVersion::Tls13 => TlsVersion::Tls13,
             },
             application_protocols,
+            clients: match (&tls.client_ca, tls.client_certificates) {
+                (None, _) => ClientCertificates::NotAsked,
+                (Some(ca), settings::ClientCertificates::Optional) => {
+                    ClientCertificates::Optional(ca.clone())
+                }
+                (Some(ca), settings::ClientCertificates::Required) => {
+                    ClientCertificates::Required(ca.clone())
+                }
+            },
             tickets: if tls.session_tickets {
                 SessionTickets::On(self.tickets().map_err(located)?)
             } else {
@@ -343,8 +367,14 @@ impl Files {
         let roots = upstreams
             .iter()
             .filter_map(|name| settings.upstreams.get(name)?.tls.as_ref()?.ca.as_ref());
+        let proofs = match &server.protocol {
+            Protocol::Mqtt(mqtt) => Some(mqtt.proofs.files()),
+            _ => None,
+        };
         Self(
-            own.chain(roots)
+            own.chain(server.tls.iter().filter_map(|tls| tls.client_ca.as_ref()))
+                .chain(roots)
+                .chain(proofs.into_iter().flatten())
                 .map(|path| (path.clone(), std::fs::read(path).ok()))
                 .collect(),
         )

@@ -42,7 +42,7 @@ pub use command::{Command, CommandRestart};
 pub use detect::{Detect, Spoken};
 pub use effective::Effective;
 pub use limits::{Limits, Timeouts};
-pub use mqtt::Mqtt;
+pub use mqtt::{Hook, Mqtt};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
@@ -52,7 +52,7 @@ pub use store::Store;
 pub(crate) use tcp::every_path;
 pub use tcp::{Routing, ServerNameRoute, Tcp};
 pub use thrift::{Thrift, ThriftRoute, ThriftTarget, UpstreamTimeouts};
-pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls, Verify};
+pub use tls::{Certificate, ClientCertificates, Tls, TlsVersion, UpstreamTls, Verify};
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 pub use websocket::WebSocket;
 

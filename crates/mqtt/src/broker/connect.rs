@@ -359,6 +359,10 @@ impl Broker {
         });
         self.set_slot(connection, Slot::Session(key));
         self.store_session(key);
+        if is_present {
+            // Whoever subscribed may have been somebody else.
+            self.check_subscriptions(key);
+        }
         for at in 0..self.sessions[key].groups.len() {
             let group = self.sessions[key].groups[at];
             self.subscriptions.set_online(group, key);

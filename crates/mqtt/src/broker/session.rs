@@ -109,7 +109,11 @@ impl Session {
     pub(super) fn deadline(&self) -> Option<Moment> {
         let will = self.will.as_ref().and_then(|will| will.due);
         let link = self.link.as_ref().and_then(Link::deadline);
-        [will, self.ends_at, link].into_iter().flatten().min()
+        let proof = self.link.is_some().then_some(self.identity.expires_at);
+        [will, self.ends_at, link, proof.flatten()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// As the store keeps it.

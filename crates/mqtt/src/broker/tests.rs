@@ -7,6 +7,7 @@ mod disorder;
 pub(super) mod driver;
 mod durability;
 mod exactly_once;
+mod identities;
 mod leaving;
 mod model;
 pub(super) mod packets;

@@ -11,7 +11,7 @@ use slab::Slab;
 use tidegate_runtime::connections::{self, ConnectionHandle, Connections};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::mailbox::{Receiver, Reserved};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::chain::ClientInfo;
@@ -19,6 +19,7 @@ use super::commits::Commits;
 use super::exchange::{Crossing, Exchange, Incarnation, Moved};
 use super::gate::Gate;
 use super::gathering::Gathering;
+use super::generation::{Alive, Generation, keep_up};
 use super::link::Link;
 use super::local;
 use super::meter::Meter;
@@ -49,26 +50,6 @@ struct Seat {
     waker: Option<Waker>,
 }
 
-/// Lives as long as the server of a generation; one that was staged and not deployed ends
-/// without having served.
-#[derive(Debug)]
-pub(super) struct Alive {
-    pub(super) settings: Rc<ServerSettings>,
-}
-
-/// A server that was made around the core, and the connections that are its.
-#[derive(Debug)]
-struct Generation {
-    group: Connections,
-    server: Weak<Alive>,
-}
-
-impl Generation {
-    fn stays(&self) -> bool {
-        !self.group.is_draining() && self.server.strong_count() > 0
-    }
-}
-
 /// The core of one worker.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -89,9 +70,11 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
+    /// Told of every generation that is made.
+    successors: Rc<Notify>,
     meter: Meter,
     gate: Gate,
-    tasks: [AbortHandle; 3],
+    tasks: [AbortHandle; 4],
 }
 
 impl Core {
@@ -99,14 +82,15 @@ impl Core {
     /// it the time and what other cores and the store say, for as long as it lives.
     pub(super) fn start(
         exchange: Arc<Exchange>,
-        settings: Rc<ServerSettings>,
-        server: Weak<Alive>,
+        server: &Rc<Alive>,
         kept: Option<Restored>,
     ) -> Rc<Self> {
+        let settings = Rc::clone(&server.settings);
         let here = exchange.here();
         let (receiver, incarnation) = exchange.open(here);
         let broker = make_broker(&exchange, &settings, kept);
         let (commits, progress) = Commits::new(Arc::clone(&exchange), here);
+        let successors = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here, incarnation)),
             commits: RefCell::new(commits),
@@ -127,9 +111,11 @@ impl Core {
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
-                server,
+                server: Rc::downgrade(server),
             }]),
+            successors: Rc::clone(&successors),
             tasks: [
+                spawn_local(keep_up(core.clone(), successors)).abort_handle(),
                 spawn_local(tick(core.clone())).abort_handle(),
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
                 spawn_local(hear(core.clone(), progress)).abort_handle(),
@@ -148,18 +134,30 @@ impl Core {
     /// Grants something else from now on. Doing it again changes nothing.
     pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
         let before = self.settings.replace(Rc::clone(settings));
+        if Rc::ptr_eq(&before, settings) {
+            return;
+        }
         if before.broker != settings.broker {
             self.handle(Input::Limits(Box::new(settings.broker)));
-            self.settle();
         }
+        if before.methods != settings.methods {
+            self.handle(Input::Authenticator(settings.authenticator()));
+        }
+        if before.topics != settings.topics {
+            self.handle(Input::Rules(settings.access_rules()));
+        }
+        self.settle();
     }
 
     /// A successor is made on the calling task; its connections are to be served as well.
-    pub(super) fn note_successor(&self, server: Weak<Alive>) {
+    pub(super) fn note_successor(&self, server: &Rc<Alive>) {
+        let server = Rc::downgrade(server);
         if let Some(group) = connections::being_made() {
             let mut generations = self.generations.borrow_mut();
             generations.retain(Generation::stays);
             generations.push(Generation { group, server });
+            drop(generations);
+            self.successors.notify_waiters();
         }
     }
 
@@ -174,10 +172,21 @@ impl Core {
     }
 
     /// The newest group that stays.
-    fn group(&self) -> Option<Connections> {
+    pub(super) fn group(&self) -> Option<Connections> {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         newest.map(|it| it.group.clone())
+    }
+
+    /// Puts the settings of the newest generation that stays in force.
+    pub(super) fn catch_up(&self) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let server = newest.and_then(|it| it.server.upgrade());
+        drop(generations);
+        if let Some(server) = server {
+            self.exchange_settings(&server.settings);
+        }
     }
 
     /// Takes over a connection that a server of another protocol accepted: it belongs to the
@@ -490,6 +499,8 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
             shards: exchange.cores(),
             durability,
             limits: settings.broker,
+            access: settings.access_rules(),
+            authenticator: settings.authenticator(),
             seed: exchange.seed,
             ..broker::Settings::default()
         },

@@ -128,12 +128,13 @@ fn make(
 pub(super) fn site(
     server: &Server,
     mqtt: &Mqtt,
+    settings: MqttSettings,
     exchange: Arc<Exchange>,
     tls: TlsMode,
 ) -> SiteChain {
     let proxied = server.proxy_protocol.clone();
     let websocket = websocket_mode(mqtt);
-    let settings = granted(server, mqtt);
+    let settings = granted(server, settings);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
         .replace(MqttServerFactory::new(settings, exchange))
@@ -159,8 +160,7 @@ pub(super) fn site(
 
 /// What clients are granted, and how long sending them all away may take: what is left of
 /// the drain when the last has had his time to read.
-fn granted(server: &Server, mqtt: &Mqtt) -> MqttSettings {
-    let mut settings = mqtt.settings.clone();
+fn granted(server: &Server, mut settings: MqttSettings) -> MqttSettings {
     let drain = server.drain;
     let within = drain.saturating_sub(settings.close_timeout + settings.linger);
     settings.broker.shutdown_within = within.max(drain / 2);

@@ -70,7 +70,10 @@ fn spec(
     })
 }
 
-fn address(address: &settings::EndpointAddress, resolver: &ResolverHandle) -> EndpointAddress {
+pub(super) fn address(
+    address: &settings::EndpointAddress,
+    resolver: &ResolverHandle,
+) -> EndpointAddress {
     match address {
         settings::EndpointAddress::Socket(address) => EndpointAddress::Tcp(*address),
         settings::EndpointAddress::Unix(path) => EndpointAddress::Unix(path.clone()),

@@ -224,6 +224,17 @@ impl Server {
 
     fn with_mqtt(self, section: &mut Section<'_>) -> Option<Self> {
         let mqtt = Mqtt::read(section)?;
+        if mqtt.proofs.certificate.is_some()
+            && self.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none())
+            && let Some(span) = section.key_span("identity")
+        {
+            let message = "no client is asked for a certificate";
+            let finding = Finding::new(span, section.path().child("identity"), message);
+            section
+                .findings()
+                .push(finding.expected("`client_ca` in `tls`"));
+            return None;
+        }
         Some(Self {
             timeouts: Timeouts {
                 tls_handshake: mqtt.tls_handshake,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_http::websocket::Origins;
 use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
     [servers.web]
     protocol = "http"
     listen = ["127.0.0.1:8080"]
@@ -17,12 +17,12 @@ const MINIMAL: &str = r#"
     endpoints = ["127.0.0.1:9000", "127.0.0.1:9001"]
 "#;
 
-fn good(text: &str) -> Settings {
+pub(super) fn good(text: &str) -> Settings {
     parse(text, "test.toml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// The errors of `text` as "line:column key: message".
-fn errors(text: &str) -> Vec<String> {
+pub(super) fn errors(text: &str) -> Vec<String> {
     let report = parse(text, "test.toml", Path::new("")).expect_err("the text is wrong");
     let errors = report.errors.iter();
     errors

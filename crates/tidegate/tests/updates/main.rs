@@ -3,6 +3,7 @@
 
 mod admin;
 mod broker;
+mod broker_access;
 mod broker_admin;
 mod broker_durable;
 mod certificates;
