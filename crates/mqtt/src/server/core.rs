@@ -502,7 +502,6 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
             access: settings.access_rules(),
             authenticator: settings.authenticator(),
             seed: exchange.seed,
-            ..broker::Settings::default()
         },
     );
     if let Some(kept) = kept {

@@ -16,6 +16,10 @@ pub(super) struct Asked {
 }
 
 /// What a client has sent.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "taken apart where it is made: a box would be an allocation for every packet"
+)]
 pub(super) enum Heard {
     /// What a chain is told of.
     Request(Asked, MqttRequest),
