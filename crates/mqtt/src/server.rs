@@ -225,6 +225,11 @@ impl AsyncMakeService for MqttServerFactory {
             handler,
             hooks: self.hooks.clone(),
         };
+        if old.is_none() {
+            // At once: a client may come here from the worker that accepted it before this
+            // one has accepted any, and must not get past the chain.
+            server.core.gate().exchange(&server.extensions);
+        }
         Ok(server)
     }
 }
