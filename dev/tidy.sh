@@ -50,7 +50,8 @@ may_use() {
     service | supervisor) echo ;;
     runtime) echo "service" ;;
     http | orchestrator) echo "service runtime" ;;
-    gateway | thrift | mqtt) echo "service runtime http" ;;
+    gateway) echo "service runtime http thrift" ;;
+    thrift | mqtt) echo "service runtime http" ;;
     *) echo "service runtime http orchestrator supervisor gateway thrift mqtt" ;;
   esac
 }

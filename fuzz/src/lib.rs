@@ -6,4 +6,6 @@
 
 pub mod http1;
 pub mod mqtt;
+pub mod record;
 pub mod proxy_protocol;
+pub mod thrift;

@@ -1,4 +1,4 @@
-//! The access log: one JSON line per request, written off the workers.
+//! The access log: one JSON line per request or call, written off the workers.
 //!
 //! Each worker fills its own [`LogBuffer`] and hands whole chunks over a bounded queue
 //! to one writer thread. Nothing ever waits for the disk: a chunk that finds the queue
@@ -6,11 +6,13 @@
 //! error lost. Memory is bounded by [`CHUNKS_MAX`] chunks of about [`CHUNK_BYTES`].
 
 mod buffer;
+mod call_entry;
 mod date;
 mod entry;
 mod writer;
 
 pub use buffer::{CHUNK_BYTES, FLUSH_AFTER, LogBuffer, LogLimits};
+pub use call_entry::CallEntry;
 pub use entry::{Entry, LINE_BYTES_MAX, LONG_FIELD_BYTES_MAX, SHORT_FIELD_BYTES_MAX};
 pub use writer::{
     AccessLog, CHUNKS_MAX, CloseError, LogCounts, LogSender, LogTarget, OpenError, WARN_EVERY,

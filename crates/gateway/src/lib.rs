@@ -14,4 +14,5 @@ pub mod resolve;
 pub mod route;
 pub mod site;
 pub mod tcp;
+pub mod thrift;
 pub mod upstream;

@@ -265,9 +265,12 @@ impl<F> LoggedFactory<F> {
             inner,
         }
     }
+}
 
-    fn buffer(&self, old: Option<&Rc<LogBuffer>>) -> Option<Rc<LogBuffer>> {
-        let LogMode::On { sender, limits } = &self.mode else {
+impl LogMode {
+    /// A worker's buffer, which is `old` if that leads to the same place.
+    pub(crate) fn buffer(&self, old: Option<&Rc<LogBuffer>>) -> Option<Rc<LogBuffer>> {
+        let Self::On { sender, limits } = self else {
             return None;
         };
         if let Some(old) = old.filter(|old| old.leads_to(sender, *limits)) {
@@ -303,7 +306,7 @@ where
         let inner = self.inner.make_via_ref(old.map(|old| &old.inner)).await?;
         Ok(Logged {
             site: Rc::from(&*self.site),
-            buffer: self.buffer(old.and_then(|old| old.buffer.as_ref())),
+            buffer: self.mode.buffer(old.and_then(|old| old.buffer.as_ref())),
             inner,
         })
     }

@@ -5,6 +5,8 @@
 //! adds them up when somebody asks. Cells outlive the chains that write to them, so that
 //! figures go on over updates.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tidegate_runtime::relay::Relayed;
 use tidegate_runtime::worker;
+
+pub use self::calls::{CallCells, CallFigures, CallMeter, CallOutcome, METHODS_MAX, OTHER_METHODS};
 
 /// The upper bounds of the duration buckets, in milliseconds. The clock is the coarse one: its
 /// resolution is a few milliseconds.
@@ -157,6 +161,7 @@ struct Cells {
     routes: BTreeMap<Key, PerWorker<RouteCells>>,
     upstreams: BTreeMap<Key, PerWorker<UpstreamCells>>,
     proxies: BTreeMap<Arc<str>, PerWorker<TcpCells>>,
+    methods: calls::Methods,
 }
 
 /// All cells of the process. Clones are the same.
@@ -230,6 +235,24 @@ impl Meters {
                 (Arc::clone(site), sum)
             })
             .collect()
+    }
+
+    /// The figures of every Thrift method by site and name, added up over the workers.
+    pub fn calls(&self) -> BTreeMap<Key, CallFigures> {
+        let cells = self.cells();
+        let methods = cells.methods.iter();
+        methods
+            .map(|(key, workers)| {
+                let mut sum = CallFigures::default();
+                workers.values().for_each(|cells| sum.add(cells));
+                (key.clone(), sum)
+            })
+            .collect()
+    }
+
+    /// Forgets the methods of sites for which the function says no.
+    pub fn retain_calls(&self, site: impl Fn(&str) -> bool) {
+        self.cells().methods.retain(|(name, _), _| site(name));
     }
 
     /// Forgets the TCP proxies of sites for which the function says no.

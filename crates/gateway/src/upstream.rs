@@ -12,6 +12,7 @@ mod connect;
 mod dial;
 mod exchange;
 mod pool;
+mod thrift;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,7 +29,8 @@ use tidegate_runtime::tls::ClientTls;
 pub use self::connect::{ConnectError, Connecting};
 pub use self::dial::{DialError, Dialed};
 pub use self::exchange::{Attempt, Forwarding};
-pub use self::pool::{Pool, PoolLimits};
+pub use self::pool::{Pool, PoolLimits, Pooled};
+pub use self::thrift::{Asking, Retrying, ThriftUpstream};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};
 use crate::ejection::{EjectionPolicy, Ejector};
 use crate::health::Health;

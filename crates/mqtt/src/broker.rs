@@ -49,6 +49,7 @@ pub mod inspect;
 pub mod limits;
 mod link;
 mod message;
+mod neighbour;
 mod outbox;
 mod output;
 mod packet;
@@ -79,13 +80,16 @@ use std::{collections::VecDeque, rc::Rc};
 
 use smallvec::SmallVec;
 
+use crate::codec::ReasonCode;
+
 use self::{
     access::{AccessRules, AllowAll},
     auth::{Authenticator, NoMethods},
     connect::Slot,
     counters::Counters,
     crossing::Crossing,
-    durable::{Durability, Journal},
+    deliver::Unsent,
+    durable::{Durability, JointNumber, Journal},
     expire::TimerKey,
     limits::Limits,
     rate::Bucket,
@@ -168,13 +172,19 @@ pub struct Broker {
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
     /// The last word on what subscribers here want, to each other core.
+    /// The joint change that is being made.
+    joint: Option<JointNumber>,
     interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
+    /// Messages that are not sent before the store has them, in the order of its batches.
+    unsent: VecDeque<Unsent>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
     /// Sessions of clients in the program itself, which no access rule binds.
     own: Vec<SessionKey>,
+    /// Why what is being handled is refused, whatever it is.
+    refusing: Option<ReasonCode>,
     connect_rate: Bucket,
     shutdown: Option<Shutdown>,
     counters: Counters,
@@ -197,16 +207,19 @@ impl Broker {
             subscriptions: Subscriptions::new(settings.shards.saturating_sub(1)),
             retained: RetainedStore::new(limits.retained),
             stamps: StampClock::default(),
-            journal: Journal::new(settings.durability),
+            journal: Journal::new(settings.durability, now),
             crossing: Crossing::new(settings.shard, settings.shards),
             store: StoreState::Open,
             timers: Timers::default(),
             upkeep_armed: None,
             outputs: VecDeque::new(),
+            joint: None,
             interest_told: SmallVec::new(),
             holding: Vec::new(),
+            unsent: VecDeque::new(),
             unchecked: Vec::new(),
             own: Vec::new(),
+            refusing: None,
             connect_rate: Bucket::new(limits.connect_rate, now),
             shutdown: None,
             counters: Counters::default(),
@@ -221,7 +234,16 @@ impl Broker {
     /// Takes in what happened. `now` never goes back.
     pub fn handle(&mut self, now: Moment, input: Input) {
         self.now = now;
+        let input = match input {
+            Input::Refused { reason, input } => {
+                self.refusing = Some(reason);
+                *input
+            }
+            input => input,
+        };
         match input {
+            // One refusal is enough.
+            Input::Refused { .. } => {}
             Input::Connect {
                 connection,
                 packet,
@@ -238,6 +260,7 @@ impl Broker {
             Input::CommitFailed(token) => self.commit_failed(token),
             Input::Store(state) => self.store = state,
             Input::Shard { from, message } => self.crossed(now, from, message),
+            Input::NeighbourRestarted(shard) => self.neighbour_restarted(shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),
@@ -249,6 +272,7 @@ impl Broker {
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
             Input::Reopen => self.shutdown = None,
         }
+        self.refusing = None;
         self.expire(now);
         self.settle();
     }

@@ -3,10 +3,17 @@
 
 mod admit;
 mod batch;
+pub mod chain;
+mod commits;
 mod core;
+pub mod embedded;
 mod entrance;
 mod epoch;
 mod exchange;
+mod gate;
+mod gathering;
+mod generation;
+pub mod hooks;
 mod inbox;
 mod link;
 mod local;
@@ -18,21 +25,25 @@ mod serving;
 mod settings;
 
 use std::cell::Ref;
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tidegate_runtime::connections::Accepted;
 use tidegate_service::{AsyncMakeService, Service};
 
-use self::core::{Alive, Core};
+use self::chain::{Handler, HandlerError, HandlerFactory};
+use self::core::Core;
 pub use self::entrance::{Entrance, LocalEntrance};
 pub use self::exchange::{Exchange, MAILBOX_CAPACITY};
+use self::gate::Extensions;
+use self::generation::Alive;
+use self::hooks::Hooks;
 use self::link::Link;
 pub use self::link::LinkError;
 use self::serving::Serving;
 pub use self::settings::{Anonymous, ServerSettings};
-use crate::broker::Broker;
+use crate::broker::{Broker, Restored};
+use crate::store::StoreError;
 
 /// Serves MQTT 5.0 and 3.1.1 on accepted connections.
 ///
@@ -41,38 +52,78 @@ use crate::broker::Broker;
 #[derive(Debug)]
 pub struct MqttServer {
     core: Rc<Core>,
+    extensions: Extensions,
     alive: Rc<Alive>,
 }
 
 impl MqttServer {
-    /// The calling worker's part of the broker whose cores meet in `exchange`.
+    /// The calling worker's part of the broker whose cores meet in `exchange`, which has no
+    /// store.
     ///
     /// # Panics
     ///
-    /// Outside a worker's runtime, on which it starts tasks that end with it.
+    /// When it has one. Outside a worker's runtime, on which it starts tasks that end with it.
     pub fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        let alive = Rc::new(Alive {
-            settings: Rc::new(settings),
-        });
-        let settings = Rc::clone(&alive.settings);
+        assert!(exchange.store.is_none(), "what is stored has to be loaded");
+        Self::start(settings, exchange, None)
+    }
+
+    /// The calling worker's part of the broker whose cores meet in `exchange`, with what its
+    /// store has kept of it, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new), but for the store.
+    pub async fn load(
+        settings: ServerSettings,
+        exchange: Arc<Exchange>,
+    ) -> Result<Self, StoreError> {
+        let kept = match &exchange.store {
+            Some(store) => Some(store.load(exchange.here(), exchange.epoch.now()).await?),
+            None => None,
+        };
+        Ok(Self::start(settings, exchange, kept))
+    }
+
+    fn start(settings: ServerSettings, exchange: Arc<Exchange>, kept: Option<Restored>) -> Self {
+        let alive = Alive::of(settings);
         Self {
-            core: Core::start(exchange, settings, Rc::downgrade(&alive)),
+            core: Core::start(exchange, &alive, kept),
+            extensions: Extensions::default(),
             alive,
         }
     }
 
     /// A server with other settings that goes on with the sessions and the connections of
-    /// this one. The new settings are in force from the first connection that it accepts.
+    /// this one. The new settings are in force, for those sessions too, as soon as it
+    /// serves: once the connections that this one accepted are asked to leave.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
-        let alive = Rc::new(Alive {
-            settings: Rc::new(settings),
-        });
-        self.core.note_successor(Rc::downgrade(&alive));
+        let alive = Alive::of(settings);
+        self.core.note_successor(&alive);
         Self {
             core: Rc::clone(&self.core),
+            extensions: Extensions::default(),
             alive,
         }
+    }
+
+    /// The same server, with a chain before its core.
+    #[must_use]
+    pub fn with_handler(mut self, handler: Handler) -> Self {
+        self.extensions.handler = Some(Rc::new(handler));
+        self
+    }
+
+    /// The same server, with hooks that are told what happens.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.extensions.hooks = Some(hooks);
+        self
     }
 
     /// The sessions and messages of this worker.
@@ -93,8 +144,10 @@ impl Service<Accepted> for MqttServer {
     // Not an `async fn`: that would keep room for the connection twice, in a future that
     // lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
-        self.core.exchange_settings(&self.alive.settings);
+        // A connection that took its time to get here must not bring old settings back.
         if !accepted.handle.is_draining() {
+            self.core.exchange_settings(&self.alive.settings);
+            self.core.gate().exchange(&self.extensions);
             self.core.reopen();
         }
         Serving::new(Link::new(&self.core, accepted))
@@ -106,25 +159,72 @@ impl Service<Accepted> for MqttServer {
 pub struct MqttServerFactory {
     settings: ServerSettings,
     exchange: Arc<Exchange>,
+    handler: Option<HandlerFactory>,
+    hooks: Option<Arc<dyn Hooks>>,
+}
+
+/// Why a worker has no server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MakeServerError {
+    /// Its chain was not made.
+    #[error("the chain of an MQTT server cannot be made")]
+    Handler(#[source] HandlerError),
+    /// What its store keeps cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl MqttServerFactory {
     /// A factory of servers with `settings` whose cores meet in `exchange`: the same one
     /// for as long as the server exists, whatever its settings become.
     pub const fn new(settings: ServerSettings, exchange: Arc<Exchange>) -> Self {
-        Self { settings, exchange }
+        Self {
+            settings,
+            exchange,
+            handler: None,
+            hooks: None,
+        }
+    }
+
+    /// With a chain before the core of each worker, made from the chain of the server that
+    /// is replaced.
+    #[must_use]
+    pub fn with_handler(mut self, factory: HandlerFactory) -> Self {
+        self.handler = Some(factory);
+        self
+    }
+
+    /// With hooks that are told what happens, on all workers.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
     }
 }
 
 impl AsyncMakeService for MqttServerFactory {
     type Service = MqttServer;
-    type Error = Infallible;
+    type Error = MakeServerError;
 
-    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, Infallible> {
+    async fn make_via_ref(&self, old: Option<&MqttServer>) -> Result<MqttServer, MakeServerError> {
         let settings = self.settings.clone();
-        Ok(match old {
+        let handler = match &self.handler {
+            Some(factory) => {
+                let before = old.and_then(|old| old.extensions.handler.as_deref());
+                let made = factory.make_via_ref(before).await;
+                Some(Rc::new(made.map_err(MakeServerError::Handler)?))
+            }
+            None => None,
+        };
+        let mut server = match old {
             Some(old) => old.successor(settings),
-            None => MqttServer::new(settings, Arc::clone(&self.exchange)),
-        })
+            None => MqttServer::load(settings, Arc::clone(&self.exchange)).await?,
+        };
+        server.extensions = Extensions {
+            handler,
+            hooks: self.hooks.clone(),
+        };
+        Ok(server)
     }
 }

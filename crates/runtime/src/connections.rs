@@ -84,6 +84,7 @@ struct Group {
     hurried: Cell<bool>,
     closed: Cell<bool>,
     empty: Notify,
+    left: Notify,
 }
 
 /// The connections of one generation on one worker. Clones are the same group.
@@ -124,6 +125,7 @@ impl Connections {
                 hurried: Cell::new(false),
                 closed: Cell::new(false),
                 empty: Notify::new(),
+                left: Notify::new(),
             }),
         }
     }
@@ -187,6 +189,14 @@ impl Connections {
         self.group.draining.get()
     }
 
+    /// Waits until its connections are asked to leave, be there any or none: another
+    /// generation serves by then, or nobody does. Cancellation safe.
+    pub async fn asked_to_leave(&self) {
+        while !self.is_draining() {
+            self.group.left.notified().await;
+        }
+    }
+
     /// How many connections there are.
     pub fn count(&self) -> usize {
         self.group.slots.borrow().len()
@@ -220,12 +230,14 @@ impl Connections {
             .filter_map(|(_, slot)| slot.waker.take())
             .collect();
         wakers.into_iter().for_each(Waker::wake);
+        self.group.left.notify_waiters();
     }
 
     /// Drops the task of every connection and takes no more.
     pub fn abort_all(&self) {
         self.group.closed.set(true);
         self.group.draining.set(true);
+        self.group.left.notify_waiters();
         let tasks: Vec<AbortHandle> = self
             .group
             .slots

@@ -64,6 +64,16 @@ limits! {
     UpstreamIdleTimeout = "upstream_idle_timeout",
     /// The time a tunnel may be silent.
     TunnelIdleTimeout = "tunnel_idle_timeout",
+    /// Bytes of a Thrift message.
+    MessageBytes = "message_bytes",
+    /// Bytes of a Thrift method's name.
+    MethodBytes = "method_bytes",
+    /// How deep the values of a Thrift message lie in each other.
+    MessageDepth = "message_depth",
+    /// The time a Thrift message may take to arrive.
+    MessageTimeout = "message_timeout",
+    /// Thrift calls of one connection.
+    CallsPerConnection = "calls_per_connection",
     /// The time a connection may last in all.
     TotalTimeout = "total_timeout",
     /// The time a client may take to say what it wants, where that is looked at.

@@ -8,6 +8,7 @@
 
 mod certificates;
 mod client;
+mod client_certificates;
 mod hello;
 mod server;
 mod service;
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 pub use certificates::{Certificate, Certificates};
 pub use client::{ClientTls, ClientTlsOptions, Roots};
+pub use client_certificates::ClientCertificates;
 pub use hello::{CLIENT_HELLO_BYTES_MAX, ClientHello, ClientHelloError, ClientHelloPeek};
 pub use server::{ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsVersion};
 pub use service::{TlsFactory, TlsMode, TlsService, TlsServiceError};

@@ -10,7 +10,10 @@ mod broker_route;
 mod chain;
 mod detect;
 mod mqtt;
+mod mqtt_hook;
+mod mqtt_proofs;
 mod tcp;
+mod thrift;
 mod upstreams;
 
 use std::cell::OnceCell;
@@ -27,17 +30,19 @@ use tidegate_gateway::meter::{Meters, UNROUTED};
 use tidegate_gateway::resolve::ResolverHandle;
 use tidegate_gateway::route::RouteConflict;
 use tidegate_mqtt::server::operator::Operator;
+use tidegate_mqtt::store::StoreError;
 use tidegate_orchestrator::{Change, SiteName};
 use tidegate_runtime::listener::{ListenerBuilder, ListenerOptions};
 use tidegate_runtime::tls::{
-    Certificate, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys, TlsConfigError, TlsMode,
-    TlsVersion,
+    Certificate, ClientCertificates, ServerTls, ServerTlsOptions, SessionTickets, TicketKeys,
+    TlsConfigError, TlsMode, TlsVersion,
 };
 
 pub(crate) use self::any_error::AnyErrorFactory;
-pub use self::any_error::ConnectionError;
+pub use self::any_error::{ConnectionError, MakeError};
 pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
+use self::mqtt_proofs::ProofMaker;
 use crate::settings::{self, Protocol, Server, Settings};
 
 /// How long the process may take to write the rest of the access log before it ends.
@@ -69,6 +74,33 @@ pub enum AssembleError {
         server: String,
         /// How many workers there are.
         workers: usize,
+    },
+    /// What clients of a broker prove themselves with.
+    #[error("servers.{server}.{key}: {problem}")]
+    Proof {
+        /// The server's name.
+        server: String,
+        /// Which of its keys.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// What a broker keeps its state in cannot be opened.
+    #[error("servers.{server}.data_directory: {source}")]
+    BrokerStore {
+        /// The server's name.
+        server: String,
+        /// Why.
+        source: Box<StoreError>,
+    },
+    /// A broker's state stays where it is for as long as the broker runs.
+    #[error(
+        "servers.{server}: durability and data_directory cannot change while the server runs; \
+         take it out, let its clients go, and put it in again, or restart"
+    )]
+    BrokerStoreChanged {
+        /// The server's name.
+        server: String,
     },
     /// The access log cannot be written.
     #[error("access_log: {0}")]
@@ -106,6 +138,7 @@ pub struct Assembler {
     access_log: Option<(settings::AccessLog, Rc<AccessLog>)>,
     meters: Meters,
     exchanges: Exchanges,
+    proofs: ProofMaker,
 }
 
 impl Assembler {
@@ -131,10 +164,15 @@ impl Assembler {
             }
             Protocol::Mqtt(mqtt) => {
                 let exchange = self.exchanges.of(&server.name, settings)?;
-                mqtt::site(server, mqtt, exchange, tls)
+                let settings = self.proofs.settings(server, mqtt, &common.resolver)?;
+                mqtt::site(server, mqtt, settings, exchange, tls)
             }
             Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
             Protocol::Detect(detect) => detect::site(server, detect, tls),
+            Protocol::Thrift(thrift) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                thrift::site(server, thrift, upstreams, tls, log, meter)
+            }
         };
         Ok(Change::Deploy {
             site: SiteName::from(server.name.as_str()),
@@ -210,6 +248,9 @@ impl Assembler {
         self.meters.retain_proxies(|site| {
             server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
         });
+        self.meters.retain_calls(|site| {
+            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Thrift(_)))
+        });
         self.meters.retain(
             |site, route| {
                 server(site).is_some_and(|server| {
@@ -249,7 +290,7 @@ impl Assembler {
             Protocol::Mqtt(ref mqtt) if mqtt.websocket.is_none() => vec![b"mqtt".to_vec()],
             Protocol::Mqtt(_) => vec![b"http/1.1".to_vec()],
             // Whatever the client and the endpoint agree on is between them.
-            Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
+            Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => Vec::new(),
             Protocol::Http if server.http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Protocol::Http => vec![b"http/1.1".to_vec()],
         };
@@ -260,6 +301,15 @@ impl Assembler {
                 settings::TlsVersion::Tls13 => TlsVersion::Tls13,
             },
             application_protocols,
+            clients: match (&tls.client_ca, tls.client_certificates) {
+                (None, _) => ClientCertificates::NotAsked,
+                (Some(ca), settings::ClientCertificates::Optional) => {
+                    ClientCertificates::Optional(ca.clone())
+                }
+                (Some(ca), settings::ClientCertificates::Required) => {
+                    ClientCertificates::Required(ca.clone())
+                }
+            },
             tickets: if tls.session_tickets {
                 SessionTickets::On(self.tickets().map_err(located)?)
             } else {
@@ -317,8 +367,14 @@ impl Files {
         let roots = upstreams
             .iter()
             .filter_map(|name| settings.upstreams.get(name)?.tls.as_ref()?.ca.as_ref());
+        let proofs = match &server.protocol {
+            Protocol::Mqtt(mqtt) => Some(mqtt.proofs.files()),
+            _ => None,
+        };
         Self(
-            own.chain(roots)
+            own.chain(server.tls.iter().filter_map(|tls| tls.client_ca.as_ref()))
+                .chain(roots)
+                .chain(proofs.into_iter().flatten())
                 .map(|path| (path.clone(), std::fs::read(path).ok()))
                 .collect(),
         )

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod demo;
 pub mod deployer;
 pub mod log;
+pub mod mqtt_passwd;
 pub mod operate;
 pub mod process;
 pub mod run;

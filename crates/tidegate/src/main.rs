@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 
 use tidegate::check::check;
+use tidegate::cli::mqtt::MqttVerb;
 use tidegate::cli::{Cli, LogArgs, Verb};
+use tidegate::mqtt_passwd::passwd;
 use tidegate::operate::{Question, mqtt, operate};
 use tidegate::run::run;
 
@@ -22,7 +24,10 @@ fn main() -> ExitCode {
         Verb::Reload(arguments) => operate(&Question::Reload, &arguments),
         Verb::Upgrade(arguments) => operate(&Question::Upgrade, &arguments),
         Verb::Drain(arguments) => operate(&Question::Drain, &arguments),
-        Verb::Mqtt(arguments) => mqtt::operate(&arguments.verb),
+        Verb::Mqtt(arguments) => match arguments.verb {
+            MqttVerb::Passwd(arguments) => passwd(&arguments),
+            MqttVerb::Ask(question) => mqtt::operate(&question),
+        },
         Verb::Log(LogArgs { level, operate: to }) => {
             operate(&Question::Log(level.as_str().to_owned()), &to)
         }

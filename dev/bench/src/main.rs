@@ -15,6 +15,7 @@ mod process;
 mod requirements;
 mod runner;
 mod table;
+mod tcp;
 mod workload;
 
 use anyhow::{Context, Result};
@@ -72,6 +73,8 @@ struct Arguments {
 enum Protocol {
     /// The MQTT broker beside mosquitto and rumqttd.
     Mqtt(mqtt::Arguments),
+    /// The TCP proxy beside HAProxy in TCP mode.
+    Tcp(tcp::Arguments),
 }
 
 impl Arguments {
@@ -110,6 +113,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     if let Some(Protocol::Mqtt(arguments)) = &arguments.protocol {
         return mqtt::run(arguments);
+    }
+    if let Some(Protocol::Tcp(arguments)) = &arguments.protocol {
+        return tcp::run(arguments);
     }
     if arguments.list {
         for workload in workload::ALL {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tidegate_runtime::clock::Tick;
 
+use super::call_entry::CallEntry;
 use super::date::DateCache;
 use super::entry::Entry;
 use super::writer::LogSender;
@@ -81,13 +82,22 @@ impl LogBuffer {
 
     /// Adds a line, handing the chunk over when it is full.
     pub fn record(&self, entry: &Entry<'_>, now: Tick) {
+        self.add(now, |date, chunk| entry.encode(date, chunk));
+    }
+
+    /// Adds a line about a Thrift call, as [`record`](Self::record) does.
+    pub fn record_call(&self, entry: &CallEntry<'_>, now: Tick) {
+        self.add(now, |date, chunk| entry.encode(date, chunk));
+    }
+
+    fn add(&self, now: Tick, encode: impl FnOnce(&mut DateCache, &mut BytesMut)) {
         let mut state = self.state.borrow_mut();
         if state.chunk.capacity() == 0 {
             let chunk_bytes = self.limits.chunk_bytes;
             state.chunk.reserve(chunk_bytes + chunk_bytes / 16);
         }
         let State { chunk, date, .. } = &mut *state;
-        entry.encode(date, chunk);
+        encode(date, chunk);
         state.lines += 1;
         state.due.get_or_insert(now + self.limits.flush_after);
         if state.chunk.len() >= self.limits.chunk_bytes {

@@ -74,10 +74,7 @@ pub struct Entry<'a> {
 impl Entry<'_> {
     /// Appends the line with its newline.
     pub(super) fn encode(&self, date: &mut DateCache, output: &mut BytesMut) {
-        output.extend_from_slice(b"{\"time\":\"");
-        date.write(self.time, output);
-        output.extend_from_slice(b"\"");
-        let mut line = Line { output };
+        let mut line = Line::begin(self.time, date, output);
         line.short("site", self.site);
         line.number("generation", self.generation);
         line.short("peer", self.peer);
@@ -99,16 +96,29 @@ impl Entry<'_> {
         line.long("user_agent", self.user_agent);
         line.long("referer", self.referer);
         line.short("fault", self.fault);
-        output.extend_from_slice(b"}\n");
+        line.end();
     }
 }
 
-fn microseconds(duration: Duration) -> u64 {
+pub(super) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-struct Line<'a> {
+pub(super) struct Line<'a> {
     output: &'a mut BytesMut,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn begin(time: SystemTime, date: &mut DateCache, output: &'a mut BytesMut) -> Self {
+        output.extend_from_slice(b"{\"time\":\"");
+        date.write(time, output);
+        output.extend_from_slice(b"\"");
+        Self { output }
+    }
+
+    pub(super) fn end(self) {
+        self.output.extend_from_slice(b"}\n");
+    }
 }
 
 impl Line<'_> {
@@ -118,14 +128,14 @@ impl Line<'_> {
         self.output.extend_from_slice(b"\":");
     }
 
-    fn number(&mut self, key: &str, value: impl itoa::Integer) {
+    pub(super) fn number(&mut self, key: &str, value: impl itoa::Integer) {
         self.key(key);
         let mut digits = itoa::Buffer::new();
         self.output
             .extend_from_slice(digits.format(value).as_bytes());
     }
 
-    fn short<'a>(&mut self, key: &str, value: impl Into<Option<&'a str>>) {
+    pub(super) fn short<'a>(&mut self, key: &str, value: impl Into<Option<&'a str>>) {
         let value = value.into().map(str::as_bytes);
         self.text(key, value, SHORT_FIELD_BYTES_MAX);
     }

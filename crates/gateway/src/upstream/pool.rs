@@ -12,7 +12,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use tidegate_http::client::{ClientConnection, ConnectionHome, Readiness};
-use tidegate_runtime::clock;
+use tidegate_runtime::clock::{self, Tick};
 use tidegate_runtime::deadline::Deadline;
 
 /// How often the idle connections are looked through, at the least.
@@ -43,16 +43,52 @@ impl Default for PoolLimits {
     }
 }
 
+/// A connection that can wait in a pool.
+pub trait Pooled: 'static {
+    /// Since when it has been idle.
+    fn idle_since(&self) -> Tick;
+
+    /// How many requests it has carried.
+    fn requests(&self) -> u64;
+
+    /// Whether it can carry a request now.
+    fn readiness(&mut self) -> Readiness;
+}
+
+impl Pooled for ClientConnection {
+    fn idle_since(&self) -> Tick {
+        self.idle_since()
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests()
+    }
+
+    fn readiness(&mut self) -> Readiness {
+        self.readiness()
+    }
+}
+
 /// The idle connections to one endpoint. Shared by the generations that know it.
-#[derive(Debug, Default)]
-pub struct Pool {
-    idle: RefCell<VecDeque<ClientConnection>>,
+#[derive(Debug)]
+pub struct Pool<C = ClientConnection> {
+    idle: RefCell<VecDeque<C>>,
     /// That of the generation that gave a connection back last.
     idle_timeout: Cell<Duration>,
     reaped: Cell<bool>,
 }
 
-impl Pool {
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Self {
+            idle: RefCell::default(),
+            idle_timeout: Cell::default(),
+            reaped: Cell::default(),
+        }
+    }
+}
+
+impl<C: Pooled> Pool<C> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.idle.borrow().len()
@@ -64,7 +100,7 @@ impl Pool {
     }
 
     /// The connection that came back last and can carry a request now.
-    pub fn take(&self, limits: PoolLimits) -> Option<ClientConnection> {
+    pub fn take(&self, limits: PoolLimits) -> Option<C> {
         let now = clock::now();
         let mut idle = self.idle.borrow_mut();
         let mut passed_over = Vec::new();
@@ -90,7 +126,7 @@ impl Pool {
         found
     }
 
-    fn put(self: &Rc<Self>, connection: ClientConnection, limits: PoolLimits) {
+    pub(super) fn put(self: &Rc<Self>, connection: C, limits: PoolLimits) {
         if connection.requests() >= limits.requests {
             return;
         }
@@ -122,7 +158,7 @@ impl Pool {
     }
 }
 
-async fn reap(pool: Weak<Pool>, idle_timeout: Duration) {
+async fn reap<C: Pooled>(pool: Weak<Pool<C>>, idle_timeout: Duration) {
     let deadline = Deadline::new();
     let mut limit = Some(idle_timeout);
     while let Some(idle_timeout) = limit {

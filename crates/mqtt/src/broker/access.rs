@@ -3,6 +3,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use super::time::Moment;
 use crate::codec::{QualityOfService, TopicName};
 
 /// Who a client is, as its connection established.
@@ -12,6 +13,8 @@ pub struct Identity {
     pub user: Option<Box<str>>,
     /// Where it connects from; none for a Unix socket.
     pub address: Option<IpAddr>,
+    /// When what it proved holds no longer, and it is sent away; none if it does for ever.
+    pub expires_at: Option<Moment>,
 }
 
 /// The client that an access rule is asked about.

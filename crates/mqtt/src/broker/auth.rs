@@ -1,7 +1,7 @@
 //! Enhanced authentication (section 4.12): the seam behind which a mechanism
 //! such as SCRAM stands. A mechanism does no I/O either: data in, data out.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::access::Identity;
 use crate::codec::ReasonCode;
@@ -34,6 +34,25 @@ pub enum Step {
     },
     /// It is not: the connection is refused or closed with this reason.
     Refuse(ReasonCode),
+}
+
+/// Methods that several cores offer.
+#[derive(Debug, Clone)]
+pub struct SharedMethods(pub Arc<dyn Authenticator + Send + Sync>);
+
+/// The same methods, not such as would answer alike.
+impl PartialEq for SharedMethods {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SharedMethods {}
+
+impl Authenticator for SharedMethods {
+    fn begin(&self, method: &str, client_id: &str) -> Option<Box<dyn Exchange>> {
+        self.0.begin(method, client_id)
+    }
 }
 
 /// Offers no method.

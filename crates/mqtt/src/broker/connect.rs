@@ -91,6 +91,9 @@ impl Broker {
             self.counters.connect_rate_exceeded += 1;
             return Err(ReasonCode::ConnectionRateExceeded);
         }
+        if let Some(reason) = self.refusing {
+            return Err(reason);
+        }
         if arrival.client_id.is_empty() {
             // MQTT 3.1.1 has no way to tell the client its identifier, so such
             // a session must not be one to come back to (3.1.3-8 there).
@@ -356,6 +359,10 @@ impl Broker {
         });
         self.set_slot(connection, Slot::Session(key));
         self.store_session(key);
+        if is_present {
+            // Whoever subscribed may have been somebody else.
+            self.check_subscriptions(key);
+        }
         for at in 0..self.sessions[key].groups.len() {
             let group = self.sessions[key].groups[at];
             self.subscriptions.set_online(group, key);

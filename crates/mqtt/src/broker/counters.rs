@@ -55,6 +55,8 @@ counters! {
     publishes_received_qos2,
     /// PUBLISH refused by the access rules.
     publishes_denied,
+    /// Clients sent away because what they had proved holds no longer.
+    proofs_expired,
     /// PUBLISH refused or dropped for the publish rate.
     publish_rate_exceeded,
     /// PUBLISH of QoS 2 received again, not delivered again.

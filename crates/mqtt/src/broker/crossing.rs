@@ -7,7 +7,10 @@
 //! them knowing of the client.
 
 use super::{
-    durable::Token, message::MessageParts, retained::Stamp, shard::ShardId,
+    durable::{JointNumber, Token},
+    message::MessageParts,
+    retained::Stamp,
+    shard::ShardId,
     subscriptions::InterestChange,
 };
 
@@ -46,6 +49,8 @@ pub struct ForwardedPublish {
     pub audience: Audience,
     /// The order among changes of the retained message, if it is one.
     pub retain: Option<Stamp>,
+    /// What is stored of it there is stored together with its sender's part.
+    pub joint: Option<JointNumber>,
 }
 
 /// Which subscribers of the other core a message is for.
@@ -88,6 +93,8 @@ struct Peer {
     told: CrossingNumber,
     /// `received` may be told once the store has this.
     after: Token,
+    /// What it wants is what the core in its place before it wanted.
+    is_new: bool,
 }
 
 /// The numbers between this core and the others.
@@ -135,6 +142,19 @@ impl Crossing {
         let peer = &mut self.peers[usize::from(shard.0)];
         peer.received = number.max(peer.received);
         peer.after = after.max(peer.after);
+    }
+
+    /// Another core is in the place of `shard`.
+    pub(super) fn restart(&mut self, shard: ShardId) {
+        self.peers[usize::from(shard.0)] = Peer {
+            is_new: true,
+            ..Peer::default()
+        };
+    }
+
+    /// Whether this is the first that is heard of a core that was restarted.
+    pub(super) fn is_first_of(&mut self, shard: ShardId) -> bool {
+        std::mem::take(&mut self.peers[usize::from(shard.0)].is_new)
     }
 
     /// What can be told as taken, now that the store has `committed`.

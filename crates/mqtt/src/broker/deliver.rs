@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     counters::Counters,
+    durable::{SessionNumber, Token},
     grant::Joined,
     link::{Phase, Told},
     message::Message,
@@ -15,6 +16,15 @@ use super::{
     subscriptions::GroupId,
 };
 use crate::codec::QualityOfService;
+
+/// A message of QoS 2 that is not sent before the store has it.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    session: SessionKey,
+    number: SessionNumber,
+    position: Position,
+    after: Token,
+}
 
 impl Broker {
     pub(super) fn outbox_limits(&self) -> OutboxLimits {
@@ -78,8 +88,10 @@ impl Broker {
                 self.journal.unqueued(session.number, dropped);
             }
         }
-        if stored && taken {
-            self.store_last_queued(key);
+        match stored {
+            true if taken => self.store_last_queued(key),
+            true => {}
+            false => session.outbox.kept(Position(position.0 + 1)),
         }
         self.wake(key);
     }
@@ -89,6 +101,27 @@ impl Broker {
         if let Some(delivery) = session.outbox.waiting().back() {
             let shared = delivery.group.map(|group| self.shared_name(group));
             self.journal.queued(session.number, delivery, shared);
+            if delivery.qos == QualityOfService::ExactlyOnce {
+                self.unsent.push_back(Unsent {
+                    session: key,
+                    number: session.number,
+                    position: delivery.position,
+                    after: self.journal.open(),
+                });
+            }
+        }
+    }
+
+    /// Lets messages go that the store has by now.
+    pub(super) fn send_committed(&mut self) {
+        let committed = self.journal.committed();
+        while let Some(unsent) = self.unsent.pop_front_if(|unsent| unsent.after <= committed) {
+            let session = self.sessions.get_mut(unsent.session);
+            let Some(session) = session.filter(|session| session.number == unsent.number) else {
+                continue;
+            };
+            session.outbox.kept(Position(unsent.position.0 + 1));
+            self.wake(unsent.session);
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     broker::grant::Joined,
-    codec::{Acknowledgement, Packet, QualityOfService, ReasonCode},
+    codec::{Acknowledgement, Packet, ProtocolVersion, QualityOfService, ReasonCode},
 };
 
 /// A step towards a client.
@@ -65,6 +65,12 @@ impl Broker {
             let session = &mut self.sessions[key];
             let link = session.link.as_mut()?;
             if let Some(reply) = link.replies.pop() {
+                if link.version == ProtocolVersion::V311 && reply.refuses_to_keep() {
+                    // It has no word for that: its acknowledgement says success (3.3.5-2).
+                    self.drop_link(now, key, ReasonCode::QuotaExceeded);
+                    self.settle();
+                    return Some(Outgoing::Close);
+                }
                 let welcomes = matches!(reply, Reply::ConnAck(_));
                 if reply.bytes_max() <= link.packet_bytes_max as usize {
                     if welcomes && link.phase == Phase::Accepted {

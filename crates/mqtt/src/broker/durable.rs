@@ -16,6 +16,7 @@ use super::{
     message::Message,
     outbox::Position,
     retained::Stamp,
+    shard::{ShardId, ShardSet},
     time::Moment,
 };
 use crate::codec::{PacketIdentifier, QualityOfService, SubscriptionIdentifier};
@@ -49,6 +50,32 @@ pub struct Commit {
     pub token: Token,
     /// Its records, in order.
     pub records: Vec<Record>,
+    /// What other cores have a part in.
+    pub joints: Vec<Joint>,
+}
+
+/// Names a change that several cores make as one: the core that began it, and its count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JointNumber(pub ShardId, pub u64);
+
+impl JointNumber {
+    /// No core that was made before `now` has begun changes from this count on: it would
+    /// have had to begin a million in each millisecond.
+    pub fn first_at(now: Moment) -> u64 {
+        now.as_millis() << 20
+    }
+}
+
+/// A batch's part in a joint change: it is written together with the others' or not at all.
+///
+/// That a message of QoS 2 was received is in one core's store, the message in the store of
+/// its receivers' cores. With one and not the other it would be lost, or come twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joint {
+    /// Which.
+    pub number: JointNumber,
+    /// The cores with a part in it, as the one that began it says; the others do not know.
+    pub others: Option<ShardSet>,
 }
 
 /// One change. `...Put` replaces what has the same key; `...Drop` of a key that

@@ -69,6 +69,11 @@ impl Broker {
                 self.drop_link(now, key, ReasonCode::KeepAliveTimeout);
                 return;
             }
+            if session.identity.expires_at.is_some_and(|it| it <= now) {
+                self.counters.proofs_expired += 1;
+                self.drop_link(now, key, ReasonCode::NotAuthorized);
+                return;
+            }
             let exchange = link.auth.as_ref().and_then(|auth| auth.exchange.as_ref());
             if exchange.is_some_and(|(_, due)| *due <= now) {
                 self.drop_link(now, key, ReasonCode::NotAuthorized);

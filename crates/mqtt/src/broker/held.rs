@@ -124,6 +124,36 @@ impl Replies {
         refused
     }
 
+    /// A core is gone that these replies wait for. What it was sent may be lost: messages
+    /// are refused. Whatever else was to be known there is told to the one in its place,
+    /// by `told`. Returns the identifiers of QoS 2 messages that are refused.
+    pub(super) fn fail_crossing(
+        &mut self,
+        shard: ShardId,
+        told: CrossingNumber,
+    ) -> Vec<PacketIdentifier> {
+        let mut refused = Vec::new();
+        for held in &mut self.held {
+            let taken = &mut held.until.taken;
+            let Some(at) = taken.iter().position(|(waits_for, _)| *waits_for == shard) else {
+                continue;
+            };
+            match &mut held.reply {
+                Reply::PubAck(_, reason) => {
+                    taken.remove(at);
+                    *reason = ReasonCode::UnspecifiedError;
+                }
+                Reply::PubRec(id, reason) => {
+                    taken.remove(at);
+                    *reason = ReasonCode::UnspecifiedError;
+                    refused.push(*id);
+                }
+                _ => taken[at].1 = told,
+            }
+        }
+        refused
+    }
+
     pub(super) fn pop(&mut self) -> Option<Reply> {
         self.ready.pop_front()
     }

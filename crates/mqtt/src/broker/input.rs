@@ -60,6 +60,14 @@ pub enum Input {
         /// What the client is told.
         reason: ReasonCode,
     },
+    /// A CONNECT, PUBLISH or SUBSCRIBE that its owner refuses: the client is told so as if
+    /// the core had refused it.
+    Refused {
+        /// Why.
+        reason: ReasonCode,
+        /// What is refused: [`Connect`](Self::Connect) or [`Packet`](Self::Packet).
+        input: Box<Self>,
+    },
     /// As [`Packet`](Self::Packet), of a client that whoever runs the broker has in the
     /// program itself: no access rule is asked of what it subscribes to, now or later.
     OwnPacket {
@@ -89,6 +97,10 @@ pub enum Input {
         /// What.
         message: ShardMessage,
     },
+    /// Another core has died, and one without its memory is in its place: what was on its
+    /// way there is lost, and numbers between the two begin anew. What comes from it next
+    /// comes from the new one.
+    NeighbourRestarted(ShardId),
     /// New access rules, for live sessions too: subscriptions that they do not
     /// allow end.
     Rules(Rc<dyn AccessRules>),

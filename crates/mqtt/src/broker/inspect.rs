@@ -1,7 +1,7 @@
 //! A look at sessions, subscriptions and retained messages, for whoever runs
 //! the broker.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, rc::Rc};
 
 use super::{
     Broker, ConnectionId,
@@ -98,6 +98,12 @@ impl Broker {
     pub fn session(&self, client_id: &str) -> Option<SessionView<'_>> {
         let key = self.sessions.find(client_id)?;
         self.sessions.get(key).map(SessionView::of)
+    }
+
+    /// Whose session a connection has, and who that is; none before it has one.
+    pub fn client_of(&self, connection: ConnectionId) -> Option<(Rc<str>, Rc<Identity>)> {
+        let session = &self.sessions[self.session_of(connection)?];
+        Some((Rc::clone(&session.client_id), Rc::clone(&session.identity)))
     }
 
     /// What a client subscribes to; nothing if it has no session.

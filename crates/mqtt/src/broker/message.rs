@@ -10,8 +10,9 @@ pub(super) use self::shared_head::{HeadShape, SharedHead};
 use super::{durable::MessageNumber, time::Moment};
 use crate::codec::{MessageProperties, Publish, QualityOfService, TopicName, Will};
 
-/// What a queued message costs beside its bytes.
-const OVERHEAD_BYTES: usize = 64;
+/// What a queued message costs beside its bytes: itself, its place in a queue, and what
+/// allocators round up. A client that does not read makes it come to hundreds of megabytes.
+pub(super) const OVERHEAD_BYTES: usize = 256;
 
 /// Payloads up to here are copied out of the buffer they arrived in: a small
 /// one would hold a large buffer, a large one is dearer to copy than to hold.

@@ -16,7 +16,7 @@ pub(super) use self::{
     inflight::{Inflight, Stage},
 };
 use super::{limits::DropPolicy, subscriptions::GroupId, time::Moment};
-use crate::codec::PacketIdentifier;
+use crate::codec::{PacketIdentifier, QualityOfService};
 
 /// The number of a queued message of QoS 1 or 2, in the order of queueing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -76,6 +76,10 @@ pub(super) struct Outbox {
     waiting: VecDeque<Delivery>,
     inflight: VecDeque<Inflight>,
     next_position: Position,
+    /// Positions from here on may be of messages that the store does not have yet. At QoS 2
+    /// those are not sent: if they were lost with the process their sender, who has heard
+    /// nothing, would send them once more.
+    kept_before: Position,
     bytes: usize,
     /// Entries in flight, from the first, that this connection has been sent.
     sent_here: usize,
@@ -204,6 +208,9 @@ impl Outbox {
         }
         let waiting = self.waiting.front().filter(|_| may_send);
         let waiting = waiting.filter(|first| self.id_is_free(first.position));
+        let waiting = waiting.filter(|first| {
+            first.qos != QualityOfService::ExactlyOnce || first.position < self.kept_before
+        });
         match (self.instant.front(), waiting) {
             (Some(instant), Some(first)) if first.position < instant.position => {
                 Some(Next::Waiting)
@@ -371,6 +378,11 @@ impl Outbox {
             }
             _ => self.inflight.push_back(restored),
         }
+    }
+
+    /// What stands before this position the store has, or is not to have.
+    pub(super) fn kept(&mut self, before: Position) {
+        self.kept_before = self.kept_before.max(before);
     }
 
     /// Leaves out the next positions.

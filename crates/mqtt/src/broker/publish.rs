@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use super::{
-    Broker,
+    Broker, ConnectionId,
     access::Access,
     aliases::AliasError,
-    durable::Record,
+    durable::{Joint, Record},
     held::Until,
     input::StoreState,
     limits::OverRate,
@@ -14,6 +14,7 @@ use super::{
     reply::Reply,
     route::{Reached, Source},
     session::SessionKey,
+    shard::ShardSet,
     time::Moment,
 };
 use crate::codec::{Delivery, PacketIdentifier, Publish, QualityOfService, ReasonCode, TopicName};
@@ -52,7 +53,7 @@ impl Broker {
         }
         let message = Rc::new(Message::of_publish(now, packet, &topic));
         let before = self.journal.mark();
-        let reached = self.route(now, &message, Source::Client(key));
+        let reached = self.route_jointly(now, key, &message);
         match packet.delivery {
             Delivery::AtMostOnce => return Ok(()),
             Delivery::AtLeastOnce(_) => {}
@@ -66,6 +67,52 @@ impl Broker {
         let until = self.until(reached, wrote);
         self.answer(key, packet, reason, until);
         Ok(())
+    }
+
+    /// Puts the topic itself in the place of an alias for it, which is remembered as if the
+    /// packet had been handled.
+    ///
+    /// # Errors
+    ///
+    /// The alias means nothing: a reason for the end of the connection.
+    pub fn resolve_topic(
+        &mut self,
+        connection: ConnectionId,
+        packet: &mut Publish,
+    ) -> Result<(), ReasonCode> {
+        if let Some(key) = self.session_of(connection)
+            && packet.topic_alias.is_some()
+        {
+            packet.topic = Some(self.topic_of(key, packet)?);
+            packet.topic_alias = None;
+        }
+        Ok(())
+    }
+
+    /// Passes a message on. If its receipt is stored, what other cores store of it is
+    /// stored together with that.
+    fn route_jointly(&mut self, now: Moment, key: SessionKey, message: &Rc<Message>) -> Reached {
+        let is_joint = message.qos() == QualityOfService::ExactlyOnce
+            && self.sessions[key].is_stored()
+            && self.crossing.count() > 1;
+        if !is_joint {
+            return self.route(now, message, Source::Client(key));
+        }
+        let number = self.journal.new_joint(self.crossing.me());
+        self.joint = Some(number);
+        let reached = self.route(now, message, Source::Client(key));
+        self.joint = None;
+        if !reached.shards.is_empty() {
+            let mut others = ShardSet::default();
+            for (shard, _) in &reached.shards {
+                others.insert(*shard);
+            }
+            self.journal.join(Joint {
+                number,
+                others: Some(others),
+            });
+        }
+        reached
     }
 
     /// The topic, which an alias may stand for.
@@ -145,6 +192,10 @@ impl Broker {
                 OverRate::Disconnect => Err(ReasonCode::MessageRateTooHigh),
             };
         }
+        if let Some(reason) = self.refusing {
+            self.counters.publishes_denied += 1;
+            return Ok(Err(reason));
+        }
         let levels_max = self.limits.topic_levels;
         if topic.as_bytes().len() > levels_max && topic.levels().count() > levels_max {
             self.counters.levels_exceeded += 1;
@@ -158,7 +209,8 @@ impl Broker {
             self.counters.publishes_denied += 1;
             return Ok(Err(ReasonCode::NotAuthorized));
         }
-        if self.store == StoreState::Full && qos != QualityOfService::AtMostOnce {
+        let is_to_be_kept = qos != QualityOfService::AtMostOnce || packet.retain;
+        if self.store == StoreState::Full && is_to_be_kept {
             self.counters.publishes_unstored += 1;
             return Ok(Err(ReasonCode::QuotaExceeded));
         }

@@ -57,6 +57,7 @@ impl Broker {
         let Some(auth) = session.link.as_mut().and_then(|link| link.auth.as_mut()) else {
             return Ok(());
         };
+        let mut is_another = false;
         let reply = match step {
             Step::Continue(data) => {
                 auth.exchange = Some((exchange, due));
@@ -64,6 +65,7 @@ impl Broker {
             }
             Step::Done { identity, data } => {
                 let reply = Reply::auth(ReasonCode::Success, &auth.method, data);
+                is_another = identity.user != session.identity.user;
                 session.identity = Rc::new(Identity {
                     address: identity.address.or(session.identity.address),
                     ..identity
@@ -72,6 +74,9 @@ impl Broker {
             }
             Step::Refuse(reason) => return Err(reason),
         };
+        if is_another {
+            self.check_session(key);
+        }
         self.arm(key);
         self.reply_now(key, reply);
         Ok(())

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     crossing::{Audience, ForwardedPublish, ShardContent, ShardMessage, SharedName},
+    durable::Joint,
     grant::Joined,
     message::Message,
     route::Source,
@@ -16,6 +17,9 @@ use super::{
 
 impl Broker {
     pub(super) fn crossed(&mut self, now: Moment, from: ShardId, message: ShardMessage) {
+        if self.crossing.is_first_of(from) {
+            self.subscriptions.forget(from);
+        }
         match message.content {
             ShardContent::Taken(number) => {
                 self.crossing.taken(from, number);
@@ -32,6 +36,13 @@ impl Broker {
 
     fn forwarded(&mut self, now: Moment, forwarded: ForwardedPublish) {
         self.counters.forwards_received += 1;
+        if let Some(number) = forwarded.joint {
+            // Even if nothing comes of it here: the sender's part waits for this one.
+            self.journal.join(Joint {
+                number,
+                others: None,
+            });
+        }
         let message = Rc::new(Message::new(forwarded.message));
         if let Some(stamp) = forwarded.retain {
             self.retain(&message, stamp);

@@ -94,6 +94,16 @@ impl Reply {
         Self::ConnAck(ack)
     }
 
+    /// Whether it refuses a message that its sender has to send again.
+    pub(super) fn refuses_to_keep(&self) -> bool {
+        use ReasonCode::{QuotaExceeded, UnspecifiedError};
+        matches!(
+            self,
+            Self::PubAck(_, QuotaExceeded | UnspecifiedError)
+                | Self::PubRec(_, QuotaExceeded | UnspecifiedError)
+        )
+    }
+
     pub(super) fn into_packet(self) -> Packet {
         let acknowledgement = Acknowledgement::new;
         match self {

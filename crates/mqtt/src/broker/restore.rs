@@ -110,6 +110,8 @@ impl Broker {
             session_state.sent_stored = sent;
             session_state.outbox.continue_at(sent);
             session_state.outbox.skip(RESTART_GAP);
+            let restored = session_state.outbox.next_position();
+            session_state.outbox.kept(restored);
         }
         for (number, message) in messages {
             if Rc::strong_count(&message) == 1 {

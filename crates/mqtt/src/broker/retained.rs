@@ -190,6 +190,11 @@ impl<M> RetainedStore<M> {
         self.topics.get(topic)?.message.as_ref()
     }
 
+    /// When the message of a topic was set or removed, if that is remembered.
+    pub fn stamp(&self, topic: &str) -> Option<Stamp> {
+        self.topics.get(topic).map(|entry| entry.stamp)
+    }
+
     /// Visits the messages whose topics match `filter`, sorted by topic, those
     /// after the topic `after` only, until `visit` breaks. `filter` is taken as
     /// valid.

@@ -165,6 +165,7 @@ impl Broker {
             message: message.parts().clone(),
             audience,
             retain,
+            joint: self.joint,
         };
         self.say(shard, ShardContent::Publish(Box::new(forwarded)))
     }

@@ -1,5 +1,5 @@
 //! New access rules for sessions that live: no client is disconnected, but a
-//! subscription that the rules no longer allow ends.
+//! subscription that the rules no longer allow ends, and such a will is not sent.
 
 use std::{rc::Rc, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{
     access::{Access, AccessRules},
     durable::Record,
     expire::TimerKey,
-    session::SessionKey,
+    session::{Session, SessionKey},
     time::Moment,
 };
 
@@ -30,15 +30,48 @@ impl Broker {
             let Some(key) = self.unchecked.pop() else {
                 return;
             };
-            if self.sessions.get(key).is_some() {
-                self.check_subscriptions(key);
+            // Who a session without a connection belongs to is not known after a restart;
+            // those are asked about when they come back.
+            let is_known =
+                |session: &Session| session.link.is_some() || session.identity.user.is_some();
+            if self.sessions.get(key).is_some_and(is_known) {
+                self.check_session(key);
             }
         }
         self.timers
             .arm(TimerKey::Rules, &mut None, Some(now + PAUSE));
     }
 
-    fn check_subscriptions(&mut self, key: SessionKey) {
+    /// Asks the rules about what a session has: they have changed, or who it is has.
+    pub(super) fn check_session(&mut self, key: SessionKey) {
+        self.check_will(key);
+        self.check_subscriptions(key);
+    }
+
+    fn check_will(&mut self, key: SessionKey) {
+        let session = &self.sessions[key];
+        let Some(will) = &session.will else {
+            return;
+        };
+        let message = &will.message;
+        let access = self.access.may_publish(
+            session.client(),
+            message.topic(),
+            message.qos(),
+            message.is_retained(),
+        );
+        if access == Access::Deny {
+            self.count(|counters| &mut counters.publishes_denied);
+            self.sessions[key].will = None;
+            if self.sessions[key].is_stored() {
+                self.store_session(key);
+            }
+            self.arm(key);
+        }
+    }
+
+    /// Ends the subscriptions that a session may not have.
+    pub(super) fn check_subscriptions(&mut self, key: SessionKey) {
         if self.own.contains(&key) {
             return;
         }

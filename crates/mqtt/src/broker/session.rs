@@ -109,7 +109,11 @@ impl Session {
     pub(super) fn deadline(&self) -> Option<Moment> {
         let will = self.will.as_ref().and_then(|will| will.due);
         let link = self.link.as_ref().and_then(Link::deadline);
-        [will, self.ends_at, link].into_iter().flatten().min()
+        let proof = self.link.is_some().then_some(self.identity.expires_at);
+        [will, self.ends_at, link, proof.flatten()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// As the store keeps it.
@@ -208,11 +212,19 @@ impl IndexMut<SessionKey> for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::message::{Message, OVERHEAD_BYTES};
     use crate::broker::outbox::Delivery;
 
     #[test]
     fn idle_sessions_and_queued_messages_stay_small() {
         assert!(size_of::<Session>() <= 576, "{}", size_of::<Session>());
         assert!(size_of::<Delivery>() <= 48, "{}", size_of::<Delivery>());
+    }
+
+    #[test]
+    fn a_queued_message_counts_for_no_less_than_it_costs() {
+        let counts = 2 * size_of::<usize>();
+        let cost = size_of::<Message>() + counts + size_of::<Delivery>();
+        assert!(cost <= OVERHEAD_BYTES, "{cost}");
     }
 }

@@ -13,12 +13,14 @@ use super::{
     session::{Kept, SessionKey},
     shard::ShardSet,
 };
+use crate::codec::PacketIdentifier;
 
 impl Broker {
     /// The store has `token`.
     pub(super) fn committed(&mut self, token: Token) {
         self.journal.commit(token);
         self.release_replies();
+        self.send_committed();
     }
 
     /// The store could not take `token` yet: what waits for it is refused.
@@ -30,17 +32,23 @@ impl Broker {
             let Some(link) = &mut session.link else {
                 continue;
             };
-            // A refused message was not received: it may come again under its
-            // identifier and is then a new one (4.3.3-9).
-            for packet_id in link.replies.fail(token) {
-                session.inbox.remove(packet_id);
-                if session.kept == Kept::InStore {
-                    self.journal
-                        .write(Record::ReceivedDrop(session.number, packet_id));
-                }
-            }
+            let refused = link.replies.fail(token);
+            self.not_received(key, refused);
         }
         self.release_replies();
+    }
+
+    /// A refused message was not received: it may come again under its
+    /// identifier and is then a new one (4.3.3-9).
+    pub(super) fn not_received(&mut self, key: SessionKey, refused: Vec<PacketIdentifier>) {
+        let session = &mut self.sessions[key];
+        for packet_id in refused {
+            session.inbox.remove(packet_id);
+            if session.kept == Kept::InStore {
+                self.journal
+                    .write(Record::ReceivedDrop(session.number, packet_id));
+            }
+        }
     }
 
     /// Lets go of replies of any connection that no longer wait.

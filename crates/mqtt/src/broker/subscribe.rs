@@ -109,6 +109,10 @@ impl Broker {
             // 3.8.3-4.
             return Err(Refused::Connection(ReasonCode::ProtocolError));
         }
+        if let Some(reason) = self.refusing {
+            self.counters.subscriptions_denied += 1;
+            return refuse(reason);
+        }
         if requested.filter.levels().count() > self.limits.filter_levels {
             self.counters.levels_exceeded += 1;
             return refuse(ReasonCode::QuotaExceeded);

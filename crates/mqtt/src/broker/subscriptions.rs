@@ -338,22 +338,60 @@ impl Subscriptions {
         }
     }
 
+    /// Another core wants nothing any longer.
+    pub(super) fn forget(&mut self, shard: ShardId) {
+        for id in self.index.ids() {
+            if self.interested[id.index()].shards.contains(shard) {
+                self.changed(id);
+                self.interested[id.index()].shards.remove(shard);
+                self.drop_if_unused(id);
+            }
+        }
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|(key, _)| GroupId(key as u32))
+            .collect();
+        for group in groups {
+            self.group_mut(group).set_elsewhere(Elsewhere {
+                shard,
+                online: 0,
+                members: 0,
+            });
+            self.drop_group_if_empty(group);
+        }
+    }
+
+    /// Everything that subscribers here want, as a core is told that knows nothing.
+    pub(super) fn wanted_here(&self) -> Vec<InterestChange> {
+        let wanted = self.index.ids().into_iter().filter_map(|id| {
+            let is_wanted = !self.interested[id.index()].subscribers.is_empty();
+            is_wanted.then(|| InterestChange::Wanted(self.index.filter(id).into()))
+        });
+        let groups = self
+            .groups
+            .iter()
+            .map(|(_, group)| self.group_interest(group));
+        wanted.chain(groups).collect()
+    }
+
     /// The next change that other cores must hear of.
     pub(super) fn take_changes(&mut self) -> Vec<InterestChange> {
         std::mem::take(&mut self.changes)
     }
 
     fn group_changed(&mut self, id: GroupId) {
-        self.tell(|table| {
-            let group = table.group(id);
-            let (online, members) = group.counts();
-            InterestChange::Group {
-                filter: table.index.filter(group.filter).into(),
-                name: group.name.clone(),
-                online,
-                members,
-            }
-        });
+        self.tell(|table| table.group_interest(table.group(id)));
+    }
+
+    fn group_interest(&self, group: &Group) -> InterestChange {
+        let (online, members) = group.counts();
+        InterestChange::Group {
+            filter: self.index.filter(group.filter).into(),
+            name: group.name.clone(),
+            online,
+            members,
+        }
     }
 }
 

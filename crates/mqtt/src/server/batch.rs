@@ -118,6 +118,7 @@ impl Packed {
             message,
             audience: Audience::Matching(Vec::new()),
             retain: None,
+            joint: None,
         };
         let message = ShardMessage {
             number: self.number,
@@ -130,6 +131,7 @@ impl Packed {
 /// Whether it is a short one for everybody whose filters match, as most are.
 fn is_packable(publish: &ForwardedPublish) -> bool {
     publish.retain.is_none()
+        && publish.joint.is_none()
         && publish.message.payload.len() <= PACKED_BYTES_MAX
         && matches!(&publish.audience, Audience::Matching(shared) if shared.is_empty())
 }
@@ -161,6 +163,7 @@ mod tests {
                 message,
                 audience,
                 retain: None,
+                joint: None,
             })),
         }
     }

@@ -11,19 +11,27 @@ use slab::Slab;
 use tidegate_runtime::connections::{self, ConnectionHandle, Connections};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::mailbox::{Receiver, Reserved};
+use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, spawn_local};
 
-use super::exchange::{Crossing, Exchange, Moved};
+use super::chain::ClientInfo;
+use super::commits::Commits;
+use super::exchange::{Crossing, Exchange, Incarnation, Moved};
+use super::gate::Gate;
+use super::gathering::Gathering;
+use super::generation::{Alive, Generation, keep_up};
 use super::link::Link;
 use super::local;
 use super::meter::Meter;
-use super::neighbours::{Backlog, Neighbours};
+use super::neighbours::{Backlog, Meeting, Neighbours};
 use super::serving::Serving;
 use super::settings::ServerSettings;
+use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
-use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output};
-use crate::codec::ReasonCode;
+use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output, Restored};
+use crate::codec::{Publish, ReasonCode};
+use crate::store::Progress;
 
 /// When to try again to pass on what another core's mailbox had no room for.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
@@ -42,26 +50,6 @@ struct Seat {
     waker: Option<Waker>,
 }
 
-/// Lives as long as the server of a generation; one that was staged and not deployed ends
-/// without having served.
-#[derive(Debug)]
-pub(super) struct Alive {
-    pub(super) settings: Rc<ServerSettings>,
-}
-
-/// A server that was made around the core, and the connections that are its.
-#[derive(Debug)]
-struct Generation {
-    group: Connections,
-    server: Weak<Alive>,
-}
-
-impl Generation {
-    fn stays(&self) -> bool {
-        !self.group.is_draining() && self.server.strong_count() > 0
-    }
-}
-
 /// The core of one worker.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -71,6 +59,9 @@ pub(super) struct Core {
     broker: RefCell<Broker>,
     seats: RefCell<Slab<Seat>>,
     neighbours: RefCell<Neighbours>,
+    commits: RefCell<Commits>,
+    /// Until all cores are there that have kept sessions.
+    gathering: RefCell<Option<Gathering>>,
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
@@ -79,33 +70,36 @@ pub(super) struct Core {
     leaving: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
+    /// Told of every generation that is made.
+    successors: Rc<Notify>,
     meter: Meter,
-    tasks: [AbortHandle; 2],
+    gate: Gate,
+    tasks: [AbortHandle; 4],
 }
 
 impl Core {
-    /// The calling worker's core, and the tasks that tell it the time and what other cores
-    /// say, for as long as it lives.
+    /// The calling worker's core with what was kept of its state, and the tasks that tell
+    /// it the time and what other cores and the store say, for as long as it lives.
     pub(super) fn start(
         exchange: Arc<Exchange>,
-        settings: Rc<ServerSettings>,
-        server: Weak<Alive>,
+        server: &Rc<Alive>,
+        kept: Option<Restored>,
     ) -> Rc<Self> {
+        let settings = Rc::clone(&server.settings);
         let here = exchange.here();
-        let receiver = exchange.open(here);
-        let broker = Broker::new(
-            exchange.epoch.now(),
-            broker::Settings {
-                shard: here,
-                shards: exchange.cores(),
-                limits: settings.broker,
-                seed: exchange.seed,
-                ..broker::Settings::default()
-            },
-        );
+        let (receiver, incarnation) = exchange.open(here);
+        let broker = make_broker(&exchange, &settings, kept);
+        let (commits, progress) = Commits::new(Arc::clone(&exchange), here);
+        let successors = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
-            neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here)),
+            neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here, incarnation)),
+            commits: RefCell::new(commits),
+            gathering: RefCell::new(match exchange.store {
+                Some(_) => Gathering::of(here, exchange.cores()),
+                None => None,
+            }),
             meter: Meter::new(exchange.incarnation()),
+            gate: Gate::default(),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -117,11 +111,14 @@ impl Core {
             leaving: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
-                server,
+                server: Rc::downgrade(server),
             }]),
+            successors: Rc::clone(&successors),
             tasks: [
+                spawn_local(keep_up(core.clone(), successors)).abort_handle(),
                 spawn_local(tick(core.clone())).abort_handle(),
                 spawn_local(receive(core.clone(), receiver)).abort_handle(),
+                spawn_local(hear(core.clone(), progress)).abort_handle(),
             ],
         });
         local::note(&core.exchange, &core);
@@ -137,18 +134,30 @@ impl Core {
     /// Grants something else from now on. Doing it again changes nothing.
     pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
         let before = self.settings.replace(Rc::clone(settings));
+        if Rc::ptr_eq(&before, settings) {
+            return;
+        }
         if before.broker != settings.broker {
             self.handle(Input::Limits(Box::new(settings.broker)));
-            self.settle();
         }
+        if before.methods != settings.methods {
+            self.handle(Input::Authenticator(settings.authenticator()));
+        }
+        if before.topics != settings.topics {
+            self.handle(Input::Rules(settings.access_rules()));
+        }
+        self.settle();
     }
 
     /// A successor is made on the calling task; its connections are to be served as well.
-    pub(super) fn note_successor(&self, server: Weak<Alive>) {
+    pub(super) fn note_successor(&self, server: &Rc<Alive>) {
+        let server = Rc::downgrade(server);
         if let Some(group) = connections::being_made() {
             let mut generations = self.generations.borrow_mut();
             generations.retain(Generation::stays);
             generations.push(Generation { group, server });
+            drop(generations);
+            self.successors.notify_waiters();
         }
     }
 
@@ -163,10 +172,21 @@ impl Core {
     }
 
     /// The newest group that stays.
-    fn group(&self) -> Option<Connections> {
+    pub(super) fn group(&self) -> Option<Connections> {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         newest.map(|it| it.group.clone())
+    }
+
+    /// Puts the settings of the newest generation that stays in force.
+    pub(super) fn catch_up(&self) {
+        let generations = self.generations.borrow();
+        let newest = generations.iter().rev().find(|it| it.stays());
+        let server = newest.and_then(|it| it.server.upgrade());
+        drop(generations);
+        if let Some(server) = server {
+            self.exchange_settings(&server.settings);
+        }
     }
 
     /// Takes over a connection that a server of another protocol accepted: it belongs to the
@@ -208,6 +228,25 @@ impl Core {
         self.broker.borrow()
     }
 
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Whose session a connection has.
+    pub(super) fn client_of(&self, connection: ConnectionId) -> Option<ClientInfo> {
+        let (id, identity) = self.broker.borrow().client_of(connection)?;
+        Some(ClientInfo { id, identity })
+    }
+
+    /// As [`Broker::resolve_topic`].
+    pub(super) fn resolve_topic(
+        &self,
+        connection: ConnectionId,
+        packet: &mut Publish,
+    ) -> Result<(), ReasonCode> {
+        self.broker.borrow_mut().resolve_topic(connection, packet)
+    }
+
     pub(super) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -225,6 +264,7 @@ impl Core {
 
     /// Tells the core of the connection's end, and frees its number.
     pub(super) fn leave_seat(&self, connection: ConnectionId) {
+        self.gate.forget(connection);
         self.handle(Input::Closed { connection });
         let seat = self.seats.borrow_mut().try_remove(connection.0 as usize);
         drop(seat);
@@ -262,6 +302,9 @@ impl Core {
         {
             seat.ready = false;
         }
+        if let Some(Outgoing::Publish(message)) = &next {
+            self.gate.note_delivery(self, connection, message);
+        }
         next
     }
 
@@ -283,6 +326,22 @@ impl Core {
 
     /// Does what the core wants done.
     pub(super) fn settle(&self) {
+        let (crossings, commits) = loop {
+            self.take_outputs();
+            let crossings = self.neighbours.borrow_mut().flush();
+            let commits = self.commits.borrow_mut().flush();
+            let restarted = self.neighbours.borrow_mut().next_restarted();
+            let state = self.commits.borrow_mut().next_news();
+            let news = restarted.map(Input::NeighbourRestarted).or(state);
+            match news {
+                Some(news) => self.handle(news),
+                None => break (crossings, commits),
+            }
+        };
+        self.rearm(crossings.and(commits));
+    }
+
+    fn take_outputs(&self) {
         loop {
             let output = self.broker.borrow_mut().poll_output();
             match output {
@@ -290,14 +349,12 @@ impl Core {
                 Some(Output::Shard { to, message }) => {
                     self.neighbours.borrow_mut().put(to, message);
                 }
-                // A core without a store writes no records. That it has stopped shows in
-                // its connections.
-                Some(Output::Commit(_) | Output::Stopped) => {}
-                None => break,
+                Some(Output::Commit(commit)) => self.commits.borrow_mut().put(commit),
+                // That shows in its connections.
+                Some(Output::Stopped) => {}
+                None => return,
             }
         }
-        let backlog = self.neighbours.borrow_mut().flush();
-        self.rearm(backlog);
     }
 
     fn wake(&self, connection: ConnectionId) {
@@ -362,13 +419,58 @@ impl Core {
 
     fn cross(self: &Rc<Self>, crossing: Crossing) {
         match crossing {
-            Crossing::Messages { from, messages } => {
-                for message in messages.unpack() {
-                    self.handle(Input::Shard { from, message });
+            Crossing::Messages {
+                from,
+                incarnation,
+                messages,
+            } => {
+                if self.meet(from, incarnation) != Meeting::Gone {
+                    for message in messages.unpack() {
+                        self.handle(Input::Shard { from, message });
+                    }
                 }
             }
-            Crossing::Connection(moved) => self.welcome(*moved),
+            Crossing::Connection(moved) => self.arrived(*moved),
             Crossing::Visit(visit) => visit.make(self),
+            Crossing::Greeting { from, incarnation } => {
+                if self.meet(from, incarnation) != Meeting::Gone {
+                    self.greeted_by(from);
+                }
+            }
+        }
+    }
+
+    fn arrived(self: &Rc<Self>, moved: Moved) {
+        if let Some(gathering) = &mut *self.gathering.borrow_mut() {
+            gathering.keep(moved);
+            return;
+        }
+        self.welcome(moved);
+    }
+
+    fn meet(&self, from: ShardId, incarnation: Incarnation) -> Meeting {
+        let meeting = self.neighbours.borrow_mut().meet(from, incarnation);
+        if meeting == Meeting::Restarted {
+            self.handle(Input::NeighbourRestarted(from));
+        }
+        meeting
+    }
+
+    fn greeted_by(self: &Rc<Self>, from: ShardId) {
+        let gathering = {
+            let mut gathering = self.gathering.borrow_mut();
+            gathering.take_if(|gathering| gathering.greeted_by(from))
+        };
+        for moved in gathering.into_iter().flat_map(Gathering::end) {
+            self.welcome(moved);
+        }
+    }
+
+    /// Ready once clients may be served.
+    pub(super) fn poll_gathered(&self, cx: &Context<'_>) -> Poll<()> {
+        match &mut *self.gathering.borrow_mut() {
+            Some(gathering) => gathering.poll(cx),
+            None => Poll::Ready(()),
         }
     }
 
@@ -381,6 +483,45 @@ impl Core {
         group.spawn(moved.peer, None, |handle| {
             Serving::arrived(Link::arrive(self, moved, handle))
         });
+    }
+}
+
+fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Restored>) -> Broker {
+    let now = exchange.epoch.now();
+    let durability = match exchange.store {
+        Some(_) => Durability::Stored,
+        None => Durability::None,
+    };
+    let mut broker = Broker::new(
+        now,
+        broker::Settings {
+            shard: exchange.here(),
+            shards: exchange.cores(),
+            durability,
+            limits: settings.broker,
+            access: settings.access_rules(),
+            authenticator: settings.authenticator(),
+            seed: exchange.seed,
+        },
+    );
+    if let Some(kept) = kept {
+        broker.restore(now, kept);
+    }
+    broker
+}
+
+/// Tells the core what has become of its commits.
+async fn hear(core: Weak<Core>, mut progress: watch::Receiver<Progress>) {
+    while progress.changed().await.is_ok() {
+        let Some(core) = core.upgrade() else {
+            return;
+        };
+        let news = core
+            .commits
+            .borrow_mut()
+            .hear(*progress.borrow_and_update());
+        news.into_iter().for_each(|input| core.handle(input));
+        core.settle();
     }
 }
 

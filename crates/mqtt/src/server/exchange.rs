@@ -17,6 +17,7 @@ use super::core::Core;
 use super::epoch::Epoch;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;
+use crate::store::Store;
 
 /// Batches and connections that may wait for one core. A batch grows while it cannot leave.
 pub const MAILBOX_CAPACITY: usize = 1_024;
@@ -26,10 +27,23 @@ pub const MAILBOX_CAPACITY: usize = 1_024;
 pub struct Exchange {
     pub(super) epoch: Epoch,
     pub(super) seed: u64,
+    /// What keeps the cores' state, if anything does.
+    pub(super) store: Option<Store>,
     /// Each core's mailbox, once it is there. Locked only to look one up for the first time.
-    stations: Vec<Mutex<Option<Sender<Crossing>>>>,
+    stations: Vec<Mutex<Option<Station>>>,
     /// How many cores there have been.
     incarnations: AtomicU64,
+}
+
+/// Tells a core from those that were in its place before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Incarnation(u64);
+
+/// Where a core is reached.
+#[derive(Clone, Debug)]
+pub(super) struct Station {
+    pub(super) incarnation: Incarnation,
+    pub(super) sender: Sender<Crossing>,
 }
 
 impl fmt::Debug for Exchange {
@@ -44,9 +58,18 @@ impl fmt::Debug for Exchange {
 #[derive(Debug)]
 pub(super) enum Crossing {
     /// What the core there says.
-    Messages { from: ShardId, messages: Batch },
+    Messages {
+        from: ShardId,
+        incarnation: Incarnation,
+        messages: Batch,
+    },
     /// A client that is at home here.
     Connection(Box<Moved>),
+    /// All that the core there wants has been said.
+    Greeting {
+        from: ShardId,
+        incarnation: Incarnation,
+    },
     /// Whoever runs the broker has a look, or a hand in it.
     Visit(Visit),
 }
@@ -85,6 +108,25 @@ pub(super) struct Moved {
 }
 
 impl Exchange {
+    /// For a broker whose cores keep their state in `store`, which was opened for as many
+    /// cores as there are workers that serve it.
+    ///
+    /// # Panics
+    ///
+    /// When it was opened for none or too many.
+    pub fn with_store(store: Store) -> Self {
+        let cores = usize::from(store.cores());
+        Self {
+            store: Some(store),
+            ..Self::new(cores)
+        }
+    }
+
+    /// What keeps the state of its cores, if anything does.
+    pub fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
     /// For a broker of this many cores, at most [`SHARDS_MAX`]: one for each worker that
     /// serves it.
     ///
@@ -100,6 +142,7 @@ impl Exchange {
         Self {
             epoch,
             seed: epoch.seed(),
+            store: None,
             stations: (0..cores).map(|_| Mutex::default()).collect(),
             incarnations: AtomicU64::new(0),
         }
@@ -121,18 +164,24 @@ impl Exchange {
     }
 
     /// Opens a core's mailbox. The one that a dead worker had is closed by its end.
-    pub(super) fn open(&self, shard: ShardId) -> Receiver<Crossing> {
+    pub(super) fn open(&self, shard: ShardId) -> (Receiver<Crossing>, Incarnation) {
         let (sender, receiver) = mailbox::channel(MAILBOX_CAPACITY);
-        *self.station(shard) = Some(sender);
-        receiver
+        let mut station = self.station(shard);
+        let before = station.as_ref().map_or(0, |before| before.incarnation.0);
+        let incarnation = Incarnation(before + 1);
+        *station = Some(Station {
+            incarnation,
+            sender,
+        });
+        (receiver, incarnation)
     }
 
     /// The way to a core, if it is there.
-    pub(super) fn sender(&self, shard: ShardId) -> Option<Sender<Crossing>> {
+    pub(super) fn way(&self, shard: ShardId) -> Option<Station> {
         self.station(shard).clone()
     }
 
-    fn station(&self, shard: ShardId) -> MutexGuard<'_, Option<Sender<Crossing>>> {
+    fn station(&self, shard: ShardId) -> MutexGuard<'_, Option<Station>> {
         // A sender is whole whatever happened while it was replaced.
         self.stations[usize::from(shard.0)]
             .lock()

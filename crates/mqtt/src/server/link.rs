@@ -20,12 +20,13 @@ use tidegate_runtime::mailbox::Reserved;
 use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
-use super::admit;
+use super::admit::{self, Admission, Asking};
 use super::core::Core;
 use super::exchange::{Crossing, Moved};
 use super::inbox::Inbox;
 use super::send_queue::SendQueue;
 use super::settings::ServerSettings;
+use crate::broker::access::Identity;
 use crate::broker::{ConnectOrigin, ConnectionId, Input, Outgoing};
 use crate::codec::{
     Connect, ConnectAck, ConnectAckProperties, DecodeError, Decoder, Encoder, PACKET_BYTES_LARGEST,
@@ -35,8 +36,10 @@ use crate::codec::{
 /// How many times a link reads before it writes and others have their turn.
 const READS_PER_TURN: usize = 4;
 
-/// Encoded bytes beyond which no more packets are taken from the core.
-const SEND_BYTES_MAX: usize = 64 * 1024;
+/// Encoded bytes beyond which no more packets are taken from the core: what one buffer has
+/// room for with one more small packet, or it would be held twice as large for each client
+/// that does not read.
+const SEND_BYTES_MAX: usize = 56 * 1024;
 
 /// Why a connection ended otherwise than the protocol has it.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,8 @@ pub enum LinkError {
 enum Phase {
     /// CONNECT has not come.
     New,
+    /// Who sent CONNECT is being found out; what came behind it waits.
+    Asking,
     /// The core has it.
     Open,
     /// What is queued is written, then the end.
@@ -124,6 +129,7 @@ pub(super) struct Link {
     /// Others have gone first.
     deferred: bool,
     departure: Option<Box<Departure>>,
+    asking: Option<Box<Asking>>,
 }
 
 impl fmt::Debug for Link {
@@ -180,6 +186,7 @@ impl Link {
             phase: Phase::New,
             deferred: false,
             departure: None,
+            asking: None,
         }
     }
 
@@ -223,13 +230,23 @@ impl Link {
             return Poll::Ready(Ok(Ended::Closed));
         }
         if self.deadline.poll_elapsed(cx).is_ready() {
-            return Poll::Ready(match self.phase {
-                Phase::New => Err(LinkError::ConnectTimeout),
-                Phase::Lingering => Ok(Ended::Closed),
-                Phase::Open | Phase::Flushing => Err(LinkError::CloseTimeout),
-            });
+            match self.phase {
+                Phase::New => return Poll::Ready(Err(LinkError::ConnectTimeout)),
+                Phase::Asking => {
+                    self.asking = None;
+                    self.refuse_connect(ReasonCode::ServerUnavailable);
+                }
+                Phase::Lingering => return Poll::Ready(Ok(Ended::Closed)),
+                Phase::Open | Phase::Flushing => {
+                    return Poll::Ready(Err(LinkError::CloseTimeout));
+                }
+            }
+        }
+        if self.phase == Phase::New && self.seat.core.poll_gathered(cx).is_pending() {
+            return Poll::Pending;
         }
         let read = self.poll_receive(cx)?;
+        self.poll_admitted(cx)?;
         if let Some(departure) = self.departure.take() {
             return Poll::Ready(Ok(Ended::Moves(departure)));
         }
@@ -263,21 +280,52 @@ impl Link {
         {
             return Poll::Ready(());
         }
-        if self.handle.poll_leaving(cx).is_ready() && self.phase == Phase::New {
+        if self.handle.poll_leaving(cx).is_ready() && self.is_unknown() {
             self.finish();
         }
         if self.handle.poll_draining(cx).is_ready() && !self.handle.is_evicted() {
             self.seat.core.follow(&mut self.handle);
             // Asks again under the group that it belongs to now.
-            if self.handle.poll_draining(cx).is_ready() && self.phase == Phase::New {
+            if self.handle.poll_draining(cx).is_ready() && self.is_unknown() {
                 self.finish();
             }
         }
         Poll::Pending
     }
 
+    /// Whether the core has yet to hear of it.
+    const fn is_unknown(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Asking)
+    }
+
+    /// Goes on with a client once it is known who it is.
+    fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Result<(), LinkError> {
+        let Phase::Asking = self.phase else {
+            return Ok(());
+        };
+        let asking = self.asking.as_mut().map(|asking| asking.poll(cx));
+        let Some(Poll::Ready((connect, admitted))) = asking else {
+            return Ok(());
+        };
+        self.asking = None;
+        self.admitted(connect, admitted);
+        // What it sent in the meantime was not read.
+        cx.waker().wake_by_ref();
+        let mut behind = self.inbox.open();
+        let understood = self.take_packets(&mut behind);
+        self.inbox.close(behind, &self.decoder);
+        understood
+    }
+
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Result<Received, LinkError> {
+        if self.phase == Phase::Asking {
+            return Ok(Received::All);
+        }
         for _ in 0..READS_PER_TURN {
+            let gate = self.seat.core.gate();
+            if gate.poll_open(self.seat.connection, cx).is_pending() {
+                return Ok(Received::All);
+            }
             match self.io.poll_readable(cx) {
                 Poll::Pending => return Ok(Received::All),
                 Poll::Ready(result) => result?,
@@ -309,7 +357,7 @@ impl Link {
             }
             match self.decoder.decode(bytes) {
                 Ok(Some(Packet::Connect(packet))) => self.connect(packet, bytes),
-                Ok(Some(packet)) => self.seat.core.handle(Input::Packet {
+                Ok(Some(packet)) => self.seat.core.take_in(Input::Packet {
                     connection: self.seat.connection,
                     packet,
                 }),
@@ -319,7 +367,7 @@ impl Link {
                     break self.refuse_bytes(error);
                 }
             }
-            if self.departure.is_some() {
+            if self.departure.is_some() || self.phase == Phase::Asking {
                 break Ok(());
             }
         };
@@ -363,10 +411,21 @@ impl Link {
     fn admit(&mut self, packet: Box<Connect>) {
         self.speak_as(&packet);
         self.handle.mark_busy();
+        match admit::ask(&self.settings, self.peer, &self.io, &packet) {
+            Admission::Now(admitted) => self.admitted(packet, admitted),
+            Admission::Later(admission) => {
+                self.deadline.arm(self.settings.connect_timeout);
+                self.phase = Phase::Asking;
+                self.asking = Some(Box::new(Asking::new(packet, admission)));
+            }
+        }
+    }
+
+    fn admitted(&mut self, packet: Box<Connect>, admitted: Result<Identity, ReasonCode>) {
         self.deadline.disarm();
         self.phase = Phase::Open;
-        match admit::identity(&self.settings, self.peer, &packet) {
-            Ok(identity) => self.seat.core.handle(Input::Connect {
+        match admitted {
+            Ok(identity) => self.seat.core.take_in(Input::Connect {
                 connection: self.seat.connection,
                 packet,
                 origin: ConnectOrigin { identity },
@@ -378,7 +437,7 @@ impl Link {
     /// The client sent what is no packet, or not one that it may send.
     fn refuse_bytes(&mut self, error: DecodeError) -> Result<(), LinkError> {
         if self.phase == Phase::Open {
-            self.seat.core.handle(Input::Malformed {
+            self.seat.core.take_in(Input::Malformed {
                 connection: self.seat.connection,
                 reason: error.reason_code(),
             });

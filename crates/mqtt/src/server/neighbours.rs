@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_runtime::mailbox::{Reserved, Sender};
 
 use super::batch::Batch;
-use super::exchange::{Crossing, Exchange};
+use super::exchange::{Crossing, Exchange, Incarnation};
 use crate::broker::shard::ShardId;
 use crate::broker::{ShardContent, ShardMessage};
 use crate::codec::QualityOfService;
@@ -21,10 +21,43 @@ pub(super) enum Backlog {
     Some,
 }
 
+impl Backlog {
+    /// Of two of them.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, Self::None) => Self::None,
+            _ => Self::Some,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Neighbour {
     sender: Option<Sender<Crossing>>,
+    /// The one that was heard of last, or sent to.
+    incarnation: Option<Incarnation>,
     backlog: Batch,
+    greeting: Greeting,
+}
+
+/// Whether the core there has to be told that it knows what is wanted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Greeting {
+    #[default]
+    Needless,
+    Due,
+    Said,
+}
+
+/// Who a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meeting {
+    /// The core that was there before, or the first.
+    Known,
+    /// One in its place. The core here has to be told.
+    Restarted,
+    /// One in whose place is another already.
+    Gone,
 }
 
 /// The ways from one core to all others.
@@ -32,21 +65,43 @@ struct Neighbour {
 pub(super) struct Neighbours {
     exchange: Arc<Exchange>,
     here: ShardId,
+    incarnation: Incarnation,
     neighbours: Vec<Neighbour>,
+    /// Cores that others are in the place of, of which the core here has not been told.
+    restarted: Vec<ShardId>,
     dropped: u64,
 }
 
 impl Neighbours {
-    pub(super) fn new(exchange: Arc<Exchange>, here: ShardId) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, here: ShardId, incarnation: Incarnation) -> Self {
+        let greeting = |shard| match exchange.store {
+            Some(_) if shard != here => Greeting::Due,
+            _ => Greeting::Needless,
+        };
         let neighbours = (0..exchange.cores())
-            .map(|_| Neighbour::default())
+            .map(|shard| Neighbour {
+                greeting: greeting(ShardId(shard)),
+                ..Neighbour::default()
+            })
             .collect();
         Self {
             exchange,
             here,
+            incarnation,
             neighbours,
+            restarted: Vec::new(),
             dropped: 0,
         }
+    }
+
+    /// Takes notice of who has sent something.
+    pub(super) fn meet(&mut self, from: ShardId, incarnation: Incarnation) -> Meeting {
+        self.neighbours[usize::from(from.0)].meet(incarnation)
+    }
+
+    /// A core that another is in the place of; the core here has to be told.
+    pub(super) fn next_restarted(&mut self) -> Option<ShardId> {
+        self.restarted.pop()
     }
 
     /// QoS 0 messages that a slow core has not been given.
@@ -68,15 +123,21 @@ impl Neighbours {
     pub(super) fn flush(&mut self) -> Backlog {
         let mut left = Backlog::None;
         for (shard, neighbour) in (0..).map(ShardId).zip(&mut self.neighbours) {
-            if neighbour.backlog.is_empty() {
+            let has_greeted = neighbour.greeting != Greeting::Due;
+            if neighbour.backlog.is_empty() && has_greeted {
                 continue;
             }
-            let Some(sender) = way(&mut neighbour.sender, &self.exchange, shard) else {
+            if neighbour.look_up(&self.exchange, shard) == Meeting::Restarted {
+                self.restarted.push(shard);
+                continue;
+            }
+            let Some(sender) = &neighbour.sender else {
                 left = Backlog::Some;
                 continue;
             };
             let batch = Crossing::Messages {
                 from: self.here,
+                incarnation: self.incarnation,
                 messages: std::mem::take(&mut neighbour.backlog),
             };
             if let Err(error) = sender.send(batch) {
@@ -84,6 +145,12 @@ impl Neighbours {
                     neighbour.backlog = messages;
                 }
                 left = Backlog::Some;
+            } else if !has_greeted {
+                let (from, incarnation) = (self.here, self.incarnation);
+                match sender.send(Crossing::Greeting { from, incarnation }) {
+                    Ok(()) => neighbour.greeting = Greeting::Said,
+                    Err(_) => left = Backlog::Some,
+                }
             }
         }
         left
@@ -92,22 +159,50 @@ impl Neighbours {
     /// A place in a core's mailbox, if there is one.
     pub(super) fn reserve(&mut self, shard: ShardId) -> Option<Reserved<Crossing>> {
         let neighbour = &mut self.neighbours[usize::from(shard.0)];
-        way(&mut neighbour.sender, &self.exchange, shard)?
-            .reserve()
-            .ok()
+        if neighbour.look_up(&self.exchange, shard) == Meeting::Restarted {
+            self.restarted.push(shard);
+        }
+        neighbour.sender.as_ref()?.reserve().ok()
     }
 }
 
-/// The way to a core, looked up anew when there is none yet or its worker was replaced.
-fn way<'a>(
-    known: &'a mut Option<Sender<Crossing>>,
-    exchange: &Exchange,
-    shard: ShardId,
-) -> Option<&'a Sender<Crossing>> {
-    if known.as_ref().is_none_or(Sender::is_closed) {
-        *known = exchange.sender(shard);
+impl Neighbour {
+    /// Looks up the way to the core when there is none yet, or its worker was replaced.
+    fn look_up(&mut self, exchange: &Exchange, shard: ShardId) -> Meeting {
+        if self
+            .sender
+            .as_ref()
+            .is_some_and(|sender| !sender.is_closed())
+        {
+            return Meeting::Known;
+        }
+        let Some(station) = exchange.way(shard) else {
+            return Meeting::Known;
+        };
+        let meeting = self.meet(station.incarnation);
+        self.sender = Some(station.sender);
+        meeting
     }
-    known.as_ref()
+
+    /// Notes who is there. What waited for another before, the new one would misunderstand.
+    fn meet(&mut self, incarnation: Incarnation) -> Meeting {
+        match self.incarnation {
+            Some(known) if known > incarnation => return Meeting::Gone,
+            Some(known) if known == incarnation => return Meeting::Known,
+            Some(_) => {}
+            None => {
+                self.incarnation = Some(incarnation);
+                return Meeting::Known;
+            }
+        }
+        self.incarnation = Some(incarnation);
+        self.backlog = Batch::default();
+        self.sender = None;
+        if self.greeting == Greeting::Said {
+            self.greeting = Greeting::Due;
+        }
+        Meeting::Restarted
+    }
 }
 
 fn may_be_lost(message: &ShardMessage) -> bool {

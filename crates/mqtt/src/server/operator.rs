@@ -100,13 +100,14 @@ impl Operator {
         shard: ShardId,
         question: impl FnOnce(&Rc<Core>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, NoAnswer> {
-        let sender = self.exchange.sender(shard).ok_or(NoAnswer)?;
+        let station = self.exchange.way(shard).ok_or(NoAnswer)?;
         let (reply, answer) = oneshot::channel();
         let visit = Visit::new(move |core| {
             // Whoever asked may have given up meanwhile.
             drop(reply.send(question(core)));
         });
-        sender.send(Crossing::Visit(visit)).map_err(|_| NoAnswer)?;
+        let visit = station.sender.send(Crossing::Visit(visit));
+        visit.map_err(|_| NoAnswer)?;
         Ok(answer)
     }
 }

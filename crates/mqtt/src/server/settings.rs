@@ -1,7 +1,13 @@
 //! What a server grants its clients.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::proof::Proofs;
+use crate::access::rules::TopicRules;
+use crate::broker::access::{AccessRules, AllowAll};
+use crate::broker::auth::{Authenticator, NoMethods, SharedMethods};
 use crate::broker::limits::Limits;
 
 /// Settings of an MQTT server.
@@ -15,8 +21,16 @@ pub struct ServerSettings {
     pub close_timeout: Duration,
     /// How long the client's own end is awaited after ours.
     pub linger: Duration,
+    /// How long a [chain](super::chain) may take over one request.
+    pub handler_timeout: Duration,
     /// Who may come in without having proved who it is.
     pub anonymous: Anonymous,
+    /// How clients can prove who they are; without a proof nobody is asked for one.
+    pub proofs: Proofs,
+    /// Methods of enhanced authentication; without them none is offered.
+    pub methods: Option<SharedMethods>,
+    /// Who may publish and subscribe to what; without it everybody may everything.
+    pub topics: Option<Arc<TopicRules>>,
     /// Limits of the sessions, for each core.
     pub broker: Limits,
 }
@@ -29,6 +43,8 @@ pub enum Anonymous {
     Local,
     /// Everybody.
     Everybody,
+    /// Nobody.
+    Nobody,
 }
 
 impl Default for ServerSettings {
@@ -38,8 +54,30 @@ impl Default for ServerSettings {
             connect_packet_bytes: 64 * 1024,
             close_timeout: Duration::from_secs(5),
             linger: Duration::from_secs(2),
+            handler_timeout: Duration::from_secs(10),
             anonymous: Anonymous::default(),
+            proofs: Proofs::default(),
+            methods: None,
+            topics: None,
             broker: Limits::default(),
+        }
+    }
+}
+
+impl ServerSettings {
+    /// The methods of enhanced authentication, for the calling core.
+    pub(super) fn authenticator(&self) -> Rc<dyn Authenticator> {
+        match &self.methods {
+            Some(methods) => Rc::new(methods.clone()),
+            None => Rc::new(NoMethods),
+        }
+    }
+
+    /// The rules on topics, for the calling core.
+    pub(super) fn access_rules(&self) -> Rc<dyn AccessRules> {
+        match &self.topics {
+            Some(rules) => Rc::new(TopicRules::clone(rules)),
+            None => Rc::new(AllowAll),
         }
     }
 }

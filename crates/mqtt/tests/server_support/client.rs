@@ -37,10 +37,19 @@ pub async fn broker(settings: ServerSettings) -> TestBroker {
 /// This worker's part of a broker of several cores.
 pub async fn part_of_broker(settings: ServerSettings, exchange: Arc<Exchange>) -> TestBroker {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let connections = Connections::new();
     let server = connections.while_made(async { Rc::new(MqttServer::new(settings, exchange)) });
     let server = server.await;
+    serve(listener, connections, server)
+}
+
+/// Accepts for a server on this worker.
+pub fn serve(
+    listener: TcpListener,
+    connections: Connections,
+    server: Rc<MqttServer>,
+) -> TestBroker {
+    let address = listener.local_addr().unwrap();
     let (serving, group) = (Rc::clone(&server), connections.clone());
     tokio::task::spawn_local(async move {
         loop {

@@ -96,7 +96,7 @@ fn system_roots() -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-fn file_roots(path: &Path) -> Result<RootCertStore, TlsConfigError> {
+pub(super) fn file_roots(path: &Path) -> Result<RootCertStore, TlsConfigError> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

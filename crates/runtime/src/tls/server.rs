@@ -9,7 +9,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig, Serv
 use rustls::{SupportedProtocolVersion, version};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::{Certificate, Certificates, TlsConfigError};
+use super::{Certificate, Certificates, ClientCertificates, TlsConfigError};
 use crate::io::Io;
 
 /// The oldest TLS version accepted.
@@ -34,9 +34,7 @@ pub enum SessionTickets {
 
 /// The keys session tickets are sealed with; they rotate by themselves.
 ///
-/// Shared by all workers and handed from one configuration to the next. Only
-/// configurations that ask the same of client certificates may share keys:
-/// otherwise a session begun without one could resume where one is required.
+/// Shared by all workers and handed from one configuration to the next.
 #[derive(Clone)]
 pub struct TicketKeys(Arc<dyn ProducesTickets>);
 
@@ -66,8 +64,11 @@ pub struct ServerTlsOptions {
     pub min_version: TlsVersion,
     /// Application protocols by preference, as in `b"h2"` (RFC 7301).
     pub application_protocols: Vec<Vec<u8>>,
-    /// Session resumption.
+    /// Session resumption. Nobody resumes where clients are asked for a certificate: the
+    /// authorities would not be asked again.
     pub tickets: SessionTickets,
+    /// What clients have to prove.
+    pub clients: ClientCertificates,
 }
 
 /// A server's TLS configuration, shared by all workers.
@@ -84,18 +85,25 @@ impl ServerTls {
     /// rustls refuses the settings.
     pub fn new(options: ServerTlsOptions) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = options.clients.verifier(&provider)?;
         let versions = match options.min_version {
             TlsVersion::Tls12 => rustls::ALL_VERSIONS,
             TlsVersion::Tls13 => TLS13_ONLY,
         };
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::new(Certificates::new(options.certificates)));
         config.alpn_protocols = options.application_protocols;
         // Stateless tickets only: the stateful cache is a lock shared by all workers.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        match options.tickets {
+        let tickets = match options.clients {
+            ClientCertificates::NotAsked => options.tickets,
+            ClientCertificates::Optional(_) | ClientCertificates::Required(_) => {
+                SessionTickets::Off
+            }
+        };
+        match tickets {
             SessionTickets::On(keys) => config.ticketer = keys.0,
             SessionTickets::Off => config.send_tls13_tickets = 0,
         }

@@ -2,6 +2,7 @@
 //! that are kept anyway.
 
 mod brokers;
+mod calls;
 mod process;
 mod sites;
 
@@ -71,7 +72,9 @@ impl Collector for Figures {
         )?;
         brokers::write(&self.brokers, &mut page)?;
         match &self.report {
-            Some(report) => sites::write(report, &mut page),
+            Some(report) => {
+                sites::write(report, &mut page).and_then(|()| calls::write(report, &mut page))
+            }
             None => Ok(()),
         }
     }

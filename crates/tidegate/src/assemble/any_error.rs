@@ -23,6 +23,22 @@ impl Error for ConnectionError {
     }
 }
 
+/// Why a chain could not be made, with every cause.
+#[derive(Debug)]
+pub struct MakeError(Box<dyn Error>);
+
+impl fmt::Display for MakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 /// A chain whose errors are [`ConnectionError`]s.
 #[derive(Debug)]
 pub(crate) struct AnyError<S>(S);
@@ -52,15 +68,16 @@ impl<F> AnyErrorFactory<F> {
     }
 }
 
-impl<F: AsyncMakeService> AsyncMakeService for AnyErrorFactory<F> {
+impl<F: AsyncMakeService<Error: Error + 'static>> AsyncMakeService for AnyErrorFactory<F> {
     type Service = AnyError<F::Service>;
-    type Error = F::Error;
+    type Error = MakeError;
 
     async fn make_via_ref(
         &self,
         old: Option<&Self::Service>,
     ) -> Result<Self::Service, Self::Error> {
-        let inner = self.0.make_via_ref(old.map(|old| &old.0)).await?;
-        Ok(AnyError(inner))
+        let made = self.0.make_via_ref(old.map(|old| &old.0)).await;
+        made.map(AnyError)
+            .map_err(|error| MakeError(Box::new(error)))
     }
 }

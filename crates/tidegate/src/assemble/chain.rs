@@ -1,6 +1,5 @@
 //! The chain of one site, as prose: the last pushed is the first to see a connection.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,12 +26,12 @@ use tidegate_service::stack::FactoryStack;
 use tidegate_service::{ArcAsyncMakeService, BoxedService};
 
 use super::AssembleError;
-use super::any_error::{AnyErrorFactory, ConnectionError};
+use super::any_error::{AnyErrorFactory, ConnectionError, MakeError};
 use super::broker_route::BrokerRoute;
 use crate::settings::{self, Server};
 
 /// A site's chain, erased: what the workers deploy.
-pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, Infallible>;
+pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionError>, MakeError>;
 
 /// Where the cores of a broker meet, by its server's name.
 pub(super) type Brokers<'a> = &'a dyn Fn(&str) -> Result<Arc<Exchange>, AssembleError>;

@@ -9,6 +9,7 @@ use tidegate_http::websocket::{WebSocketFactory, WebSocketMode, WebSocketSite};
 use tidegate_mqtt::broker::shard::SHARDS_MAX;
 use tidegate_mqtt::server::operator::Operator;
 use tidegate_mqtt::server::{Exchange, MqttServerFactory, ServerSettings as MqttSettings};
+use tidegate_mqtt::store::Store;
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::proxy_protocol::ProxyProtocolFactory;
 use tidegate_runtime::tls::{TlsFactory, TlsMode};
@@ -19,7 +20,7 @@ use tidegate_service::stack::FactoryStack;
 use super::AssembleError;
 use super::any_error::AnyErrorFactory;
 use super::chain::SiteChain;
-use crate::settings::{Mqtt, Protocol, Server, Settings};
+use crate::settings::{Mqtt, Protocol, Server, Settings, Store as StoreSettings};
 
 /// The meeting places of all brokers, by server name. They outlive every configuration:
 /// a worker that is replaced later has to find the cores of the others.
@@ -34,7 +35,7 @@ struct Meeting {
 }
 
 impl Exchanges {
-    /// Where the cores of this server meet.
+    /// Where the cores of this server meet. A store is opened here, which waits for the disk.
     pub(super) fn of(
         &self,
         name: &str,
@@ -42,8 +43,25 @@ impl Exchanges {
     ) -> Result<Arc<Exchange>, AssembleError> {
         let mut exchanges = self.0.borrow_mut();
         exchanges.retain(|name, _| settings.servers.contains_key(name));
+        let wanted = settings
+            .servers
+            .get(name)
+            .and_then(|server| match &server.protocol {
+                Protocol::Mqtt(mqtt) => mqtt.store.as_ref(),
+                _ => None,
+            });
         if let Some(meeting) = exchanges.get(name) {
-            return Ok(Arc::clone(&meeting.exchange));
+            if keeps_as(&meeting.exchange, wanted) {
+                return Ok(Arc::clone(&meeting.exchange));
+            }
+            // Without workers it is a server that was taken out, or never came into force;
+            // its operator holds it as well.
+            if Arc::strong_count(&meeting.exchange) > 2 {
+                return Err(AssembleError::BrokerStoreChanged {
+                    server: name.to_owned(),
+                });
+            }
+            exchanges.remove(name);
         }
         let workers = match settings.runtime.workers {
             0 => allowed_cores().len().max(1),
@@ -55,7 +73,7 @@ impl Exchanges {
                 workers,
             });
         }
-        let exchange = Arc::new(Exchange::new(workers));
+        let exchange = Arc::new(make(name, wanted, workers)?);
         let meeting = Meeting {
             operator: Operator::new(Arc::clone(&exchange)),
             exchange: Arc::clone(&exchange),
@@ -78,15 +96,45 @@ impl Exchanges {
     }
 }
 
+/// Whether the broker keeps its state as the settings say.
+fn keeps_as(exchange: &Exchange, wanted: Option<&StoreSettings>) -> bool {
+    match (exchange.store(), wanted) {
+        (None, None) => true,
+        (Some(store), Some(wanted)) => {
+            store.promise() == wanted.promise && store.directory() == wanted.directory
+        }
+        _ => false,
+    }
+}
+
+fn make(
+    name: &str,
+    wanted: Option<&StoreSettings>,
+    workers: usize,
+) -> Result<Exchange, AssembleError> {
+    let Some(wanted) = wanted else {
+        return Ok(Exchange::new(workers));
+    };
+    // As few as they are: checked before.
+    let cores = u8::try_from(workers).unwrap_or(SHARDS_MAX);
+    let store = Store::open(&wanted.directory, wanted.promise, cores);
+    let store = store.map_err(|source| AssembleError::BrokerStore {
+        server: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(Exchange::with_store(store))
+}
+
 pub(super) fn site(
     server: &Server,
     mqtt: &Mqtt,
+    settings: MqttSettings,
     exchange: Arc<Exchange>,
     tls: TlsMode,
 ) -> SiteChain {
     let proxied = server.proxy_protocol.clone();
     let websocket = websocket_mode(mqtt);
-    let settings = granted(server, mqtt);
+    let settings = granted(server, settings);
     FactoryStack::new(())
         // Turns bytes into packets for the worker's broker core, and back.
         .replace(MqttServerFactory::new(settings, exchange))
@@ -112,8 +160,7 @@ pub(super) fn site(
 
 /// What clients are granted, and how long sending them all away may take: what is left of
 /// the drain when the last has had his time to read.
-fn granted(server: &Server, mqtt: &Mqtt) -> MqttSettings {
-    let mut settings = mqtt.settings.clone();
+fn granted(server: &Server, mut settings: MqttSettings) -> MqttSettings {
     let drain = server.drain;
     let within = drain.saturating_sub(settings.close_timeout + settings.linger);
     settings.broker.shutdown_within = within.max(drain / 2);

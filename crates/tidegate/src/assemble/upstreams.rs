@@ -32,7 +32,9 @@ fn spec(
 ) -> Result<UpstreamSpec, AssembleError> {
     let application_protocols = match server.protocol {
         Protocol::Http => vec![b"http/1.1".to_vec()],
-        Protocol::Mqtt(_) | Protocol::Tcp(_) | Protocol::Detect(_) => Vec::new(),
+        Protocol::Mqtt(_) | Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => {
+            Vec::new()
+        }
     };
     let tls = upstream.tls.as_ref();
     let tls = tls.map(|tls| client(upstream, tls, application_protocols));
@@ -68,7 +70,10 @@ fn spec(
     })
 }
 
-fn address(address: &settings::EndpointAddress, resolver: &ResolverHandle) -> EndpointAddress {
+pub(super) fn address(
+    address: &settings::EndpointAddress,
+    resolver: &ResolverHandle,
+) -> EndpointAddress {
     match address {
         settings::EndpointAddress::Socket(address) => EndpointAddress::Tcp(*address),
         settings::EndpointAddress::Unix(path) => EndpointAddress::Unix(path.clone()),

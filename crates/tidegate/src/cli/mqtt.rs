@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::OperateArgs;
+use crate::mqtt_passwd::PasswdArgs;
 
 /// What `mqtt` has to be told.
 #[derive(Debug, Clone, Args)]
@@ -12,9 +13,19 @@ pub struct MqttArgs {
     pub verb: MqttVerb,
 }
 
-/// What is wanted of a broker.
+/// What is wanted.
 #[derive(Debug, Clone, Subcommand)]
 pub enum MqttVerb {
+    /// Set a user's password in a file, or take the user out of it.
+    Passwd(PasswdArgs),
+    /// Something of a running broker.
+    #[command(flatten)]
+    Ask(BrokerVerb),
+}
+
+/// What is wanted of a broker.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BrokerVerb {
     /// List the clients that are connected.
     Clients(ListArgs),
     /// List the sessions, connected or not.

@@ -15,7 +15,7 @@ use tidegate_http::Body;
 use super::ask::{Answer, AskError, Target, ask_with};
 use super::{NOT_DONE, target};
 use crate::check::BAD_CONFIG;
-use crate::cli::mqtt::{BrokerArgs, ListArgs, MqttVerb, PublishArgs};
+use crate::cli::mqtt::{BrokerArgs, BrokerVerb, ListArgs, PublishArgs};
 use crate::cli::{OperateArgs, Presentation};
 
 /// Entries that are asked for at a time.
@@ -45,7 +45,7 @@ enum VerbError {
     clippy::print_stderr,
     reason = "this is for the person at the terminal"
 )]
-pub fn operate(verb: &MqttVerb) -> ExitCode {
+pub fn operate(verb: &BrokerVerb) -> ExitCode {
     let broker = broker_of(verb);
     let target = match target(&broker.operate) {
         Ok(target) => target,
@@ -73,29 +73,29 @@ pub fn operate(verb: &MqttVerb) -> ExitCode {
     }
 }
 
-fn broker_of(verb: &MqttVerb) -> &BrokerArgs {
+fn broker_of(verb: &BrokerVerb) -> &BrokerArgs {
     match verb {
-        MqttVerb::Clients(list) | MqttVerb::Sessions(list) => &list.broker,
-        MqttVerb::Subscriptions(it) => &it.list.broker,
-        MqttVerb::Retained(it) => &it.list.broker,
-        MqttVerb::Kick(it) => &it.broker,
-        MqttVerb::Publish(it) => &it.broker,
-        MqttVerb::Subscribe(it) => &it.broker,
+        BrokerVerb::Clients(list) | BrokerVerb::Sessions(list) => &list.broker,
+        BrokerVerb::Subscriptions(it) => &it.list.broker,
+        BrokerVerb::Retained(it) => &it.list.broker,
+        BrokerVerb::Kick(it) => &it.broker,
+        BrokerVerb::Publish(it) => &it.broker,
+        BrokerVerb::Subscribe(it) => &it.broker,
     }
 }
 
 /// What is to be printed.
-async fn carry_out(verb: &MqttVerb, target: &Target) -> Result<String, VerbError> {
+async fn carry_out(verb: &BrokerVerb, target: &Target) -> Result<String, VerbError> {
     match verb {
-        MqttVerb::Clients(it) => {
+        BrokerVerb::Clients(it) => {
             let listed = list(target, Path::of("clients", &it.broker), it).await?;
             Ok(show::list(&it.broker.operate, &listed, show::clients))
         }
-        MqttVerb::Sessions(it) => {
+        BrokerVerb::Sessions(it) => {
             let listed = list(target, Path::of("sessions", &it.broker), it).await?;
             Ok(show::list(&it.broker.operate, &listed, show::sessions))
         }
-        MqttVerb::Subscriptions(it) => {
+        BrokerVerb::Subscriptions(it) => {
             let mut path = Path::of("subscriptions", &it.list.broker);
             if let Some(client) = &it.client {
                 path = path.with("client", client);
@@ -104,18 +104,18 @@ async fn carry_out(verb: &MqttVerb, target: &Target) -> Result<String, VerbError
             let operate = &it.list.broker.operate;
             Ok(show::list(operate, &listed, show::subscriptions))
         }
-        MqttVerb::Retained(it) => {
+        BrokerVerb::Retained(it) => {
             let path = Path::of("retained", &it.list.broker).with("filter", &it.filter);
             let listed = list(target, path, &it.list).await?;
             Ok(show::list(&it.list.broker.operate, &listed, show::retained))
         }
-        MqttVerb::Kick(it) => {
+        BrokerVerb::Kick(it) => {
             let path = Path::of("kick", &it.broker).with("client", &it.client);
             let answer = order(target, path, Body::empty()).await?;
             Ok(told(&it.broker.operate, answer, "sent away\n"))
         }
-        MqttVerb::Publish(it) => publish(target, it).await,
-        MqttVerb::Subscribe(it) => watch::subscribe(target, it).await,
+        BrokerVerb::Publish(it) => publish(target, it).await,
+        BrokerVerb::Subscribe(it) => watch::subscribe(target, it).await,
     }
 }
 

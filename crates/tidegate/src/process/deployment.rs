@@ -13,6 +13,7 @@ use tidegate_supervisor::systemd::{Notice, Notifier};
 use tidegate_supervisor::{BoxError, Budget, Context, OnExit, Readiness, Service};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::control::{ReloadOutcome, Report, Request, UpgradeOutcome};
@@ -28,6 +29,10 @@ use crate::watch::Known;
 /// How much longer than the workers' own limit the first deployment may take: certificates are
 /// read and names looked up before.
 const START_SLACK: Duration = Duration::from_secs(60);
+
+/// How often, and after which pauses, stores are tried that the predecessor had open.
+const LATE_ATTEMPTS_MAX: u32 = 50;
+const LATE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the workers may take to say what they are at, for a report.
 const STATUS_PATIENCE: Duration = Duration::from_secs(1);
@@ -63,7 +68,8 @@ impl Deployment {
 
     async fn run(self, context: Context) -> Result<(), BoxError> {
         let services = context.orchestrator();
-        let deployer = Deployer::start(self.manager, services, self.settings, self.extra).await?;
+        let (settings, late) = begin_with(self.settings, self.predecessor.as_ref());
+        let deployer = Deployer::start(self.manager, services, settings, self.extra).await?;
         let mut serving = Serving {
             deployer,
             listening: Listening::default(),
@@ -73,9 +79,12 @@ impl Deployment {
             reloads: (0, 0),
             program: self.demo.is_none().then_some(self.program),
             left: self.left,
+            late,
             context,
         };
-        close_unclaimed();
+        if serving.late.is_none() {
+            close_unclaimed();
+        }
         serving.listening.announce(&serving.deployer).await;
         if let Some(demo) = &self.demo {
             demo.introduce();
@@ -105,7 +114,43 @@ struct Serving {
     /// What an upgrade starts; the demo has none.
     program: Option<Program>,
     left: CancellationToken,
+    /// What is deployed once the predecessor has gone.
+    late: Option<Late>,
     context: Context,
+}
+
+/// Everything, for when the predecessor's stores are free.
+struct Late {
+    settings: Settings,
+    gone: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// What can be deployed now, and what only after the predecessor has gone. The addresses of the
+/// latter are inherited all the same: who connects meanwhile waits in their queues.
+fn begin_with(
+    settings: Settings,
+    predecessor: Option<&Arc<Predecessor>>,
+) -> (Settings, Option<Late>) {
+    match (predecessor, settings.before_stores_are_free()) {
+        (Some(predecessor), Some(first)) => {
+            let predecessor = Arc::clone(predecessor);
+            let gone = Box::pin(async move {
+                if let Err(error) = predecessor.gone().await {
+                    tracing::warn!(%error, "the predecessor cannot be watched");
+                }
+            });
+            (first, Some(Late { settings, gone }))
+        }
+        _ => (settings, None),
+    }
+}
+
+/// Waits until what is late can be deployed; for ever if there is nothing. Cancellation safe.
+async fn due(late: &mut Option<Late>) {
+    match late {
+        Some(late) => late.gone.as_mut().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An upgrade under way, and who waits for its outcome.
@@ -135,6 +180,14 @@ impl Serving {
                         None => continue,
                     },
                 },
+                () = due(&mut self.late) => {
+                    tokio::select! {
+                        biased;
+                        () = self.deploy_late() => {}
+                        () = drain.cancelled() => return None,
+                    }
+                    continue;
+                }
                 request = requests.recv() => request,
             };
             match request {
@@ -167,6 +220,32 @@ impl Serving {
                 },
             }
         }
+    }
+
+    /// Deploys what had to wait for the predecessor.
+    async fn deploy_late(&mut self) {
+        let Some(late) = self.late.take() else {
+            return;
+        };
+        let cause = "the predecessor has gone";
+        let mut outcome = Ok(());
+        for _ in 0..LATE_ATTEMPTS_MAX {
+            let updated = self.update(late.settings.clone(), cause, clock::precise());
+            outcome = updated.await.map(drop);
+            if outcome.is_ok() {
+                break;
+            }
+            // It said farewell; its last files close with the process.
+            sleep(LATE_PAUSE).await;
+        }
+        match outcome {
+            Ok(()) => self.listening.announce(&self.deployer).await,
+            Err(error) => {
+                let missing = "servers with a store are missing; reload to try again";
+                tracing::error!(cause, %error, "{missing}");
+            }
+        }
+        close_unclaimed();
     }
 
     fn begin_upgrade(

@@ -1,5 +1,11 @@
 //! What a server with `protocol = "mqtt"` says beside its listeners.
 
+mod access;
+mod hook;
+mod proofs;
+mod tokens;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_mqtt::broker::limits::{DropPolicy, Limits};
@@ -7,15 +13,22 @@ use tidegate_mqtt::broker::retained::RetainedLimits;
 use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
 use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
+pub use self::hook::Hook;
+use self::proofs::Proofs;
 use super::scalars::Zero;
 use super::section::Section;
+use super::store::Store;
 use super::websocket::WebSocket;
 
 /// The keys of a server that only MQTT has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
+    /// How clients prove who they are.
+    pub proofs: Proofs,
     /// What clients are granted, on each worker.
     pub settings: ServerSettings,
+    /// What keeps sessions and messages over a restart; nothing does if none.
+    pub store: Option<Store>,
     /// Open connections of the whole server, all workers together.
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
@@ -32,23 +45,37 @@ impl Mqtt {
                 &[
                     ("local", Anonymous::Local),
                     ("everybody", Anonymous::Everybody),
+                    ("nobody", Anonymous::Nobody),
                 ],
             )
-            .or(Anonymous::Local);
+            .optional();
+        let proofs = Proofs::read(section);
+        let topics = section
+            .read("access", access::EXPECTED, access::read_rules)
+            .optional();
+        let store = Store::read(section);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
+        let proofs = proofs?;
+        let anonymous = anonymous?.unwrap_or(match proofs.is_empty() {
+            true => Anonymous::Local,
+            false => Anonymous::Nobody,
+        });
         let websocket = section.optional_table("websocket", WebSocket::read)?;
         Some(Self {
+            proofs,
             settings: ServerSettings {
                 connect_timeout: timeouts.connect,
                 close_timeout: timeouts.close,
                 anonymous,
+                topics: topics?.map(Arc::new),
                 broker: Limits {
                     session_expiry_secs: seconds(timeouts.session_expiry),
                     ..limits.broker
                 },
                 ..ServerSettings::default()
             },
+            store: store?,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
             websocket,
@@ -148,3 +175,6 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,6 +206,7 @@ impl Settings {
             })
             .chain(match &server.protocol {
                 Protocol::Tcp(tcp) => tcp.upstreams().into_iter().cloned().collect(),
+                Protocol::Thrift(thrift) => thrift.upstreams().cloned().collect(),
                 Protocol::Http | Protocol::Mqtt(_) | Protocol::Detect(_) => Vec::new(),
             })
             .collect()

@@ -14,6 +14,7 @@ use super::scalars::{Zero, parsed};
 use super::section::Section;
 use super::suggest::nearest;
 use super::tcp::Tcp;
+use super::thrift::Thrift;
 use super::tls::Tls;
 use super::{Place, site_name};
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub enum Protocol {
     Tcp(Box<Tcp>),
     /// One of several protocols, told by the first bytes: other servers speak them.
     Detect(Box<Detect>),
+    /// Thrift, in every common transport and protocol.
+    Thrift(Box<Thrift>),
 }
 
 /// The word for a protocol in the file.
@@ -77,6 +80,7 @@ enum ProtocolWord {
     Mqtt,
     Tcp,
     Detect,
+    Thrift,
 }
 
 /// One listener.
@@ -161,34 +165,7 @@ fn read_server(
     references: &References,
     named: &mut Vec<detect::Named>,
 ) -> Option<Server> {
-    if speaks_something_else(found) {
-        return None;
-    }
     found.section(|section| Server::read(section, place, references, named))
-}
-
-/// A server of a protocol that is not built in is one error, not one for each of
-/// its keys.
-fn speaks_something_else(found: &Found<'_>) -> bool {
-    let DeValue::Table(table) = found.value() else {
-        return false;
-    };
-    let Some(protocol) = table.get("protocol") else {
-        return false;
-    };
-    let later = matches!(protocol.get_ref(), DeValue::String(text)
-        if text.as_ref() == "thrift");
-    if later {
-        let message = format!(
-            "the protocol {:?} is not supported by this build yet",
-            protocol.get_ref().as_str().unwrap_or_default()
-        );
-        let finding = Finding::new(protocol.span(), found.path().child("protocol"), message);
-        found
-            .findings()
-            .push(finding.expected("one of \"http\", \"mqtt\", \"tcp\", \"detect\""));
-    }
-    later
 }
 
 impl Server {
@@ -203,6 +180,7 @@ impl Server {
             ("mqtt", ProtocolWord::Mqtt),
             ("tcp", ProtocolWord::Tcp),
             ("detect", ProtocolWord::Detect),
+            ("thrift", ProtocolWord::Thrift),
         ];
         let protocol = section.choice("protocol", &words).required();
         let listen = section
@@ -238,6 +216,7 @@ impl Server {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
             Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
             Some(ProtocolWord::Detect) => common.with_detect(section, named),
+            Some(ProtocolWord::Thrift) => common.with_thrift(section, references),
             _ => common.with_http(section, references),
         };
         server.filter(|_| is_whole && protocol.is_some())
@@ -245,6 +224,17 @@ impl Server {
 
     fn with_mqtt(self, section: &mut Section<'_>) -> Option<Self> {
         let mqtt = Mqtt::read(section)?;
+        if mqtt.proofs.certificate.is_some()
+            && self.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none())
+            && let Some(span) = section.key_span("identity")
+        {
+            let message = "no client is asked for a certificate";
+            let finding = Finding::new(span, section.path().child("identity"), message);
+            section
+                .findings()
+                .push(finding.expected("`client_ca` in `tls`"));
+            return None;
+        }
         Some(Self {
             timeouts: Timeouts {
                 tls_handshake: mqtt.tls_handshake,
@@ -291,6 +281,23 @@ impl Server {
                 ..self.limits
             },
             protocol: Protocol::Detect(Box::new(detect)),
+            ..self
+        })
+    }
+
+    fn with_thrift(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
+        let thrift = Thrift::read(section, references)?;
+        Some(Self {
+            access_log: thrift.access_log,
+            timeouts: Timeouts {
+                tls_handshake: thrift.tls_handshake,
+                ..self.timeouts
+            },
+            limits: Limits {
+                connections: thrift.connections,
+                ..self.limits
+            },
+            protocol: Protocol::Thrift(Box::new(thrift)),
             ..self
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_http::websocket::Origins;
 use tidegate_runtime::proxy_protocol::{OtherPeers, ProxyProtocolMode};
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
     [servers.web]
     protocol = "http"
     listen = ["127.0.0.1:8080"]
@@ -17,12 +17,12 @@ const MINIMAL: &str = r#"
     endpoints = ["127.0.0.1:9000", "127.0.0.1:9001"]
 "#;
 
-fn good(text: &str) -> Settings {
+pub(super) fn good(text: &str) -> Settings {
     parse(text, "test.toml", Path::new("")).unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// The errors of `text` as "line:column key: message".
-fn errors(text: &str) -> Vec<String> {
+pub(super) fn errors(text: &str) -> Vec<String> {
     let report = parse(text, "test.toml", Path::new("")).expect_err("the text is wrong");
     let errors = report.errors.iter();
     errors
@@ -179,17 +179,6 @@ fn a_clash_between_servers_names_both_places() {
     };
     assert_eq!((error.line, error.key.as_str()), (13, "servers.two.listen"));
     assert_eq!(error.related.as_ref().map(|related| related.line), Some(4));
-}
-
-#[test]
-fn what_is_not_built_in_is_one_error_whatever_it_contains() {
-    let text = format!("{MINIMAL}\n[servers.calls]\nprotocol = \"thrift\"\nnonsense = 1\n");
-    assert_eq!(
-        errors(&text),
-        [
-            "12:12 servers.calls.protocol: the protocol \"thrift\" is not supported by this build yet",
-        ]
-    );
 }
 
 #[test]
@@ -394,8 +383,47 @@ fn a_broker_says_what_it_grants_and_has_no_key_of_http() {
     assert_eq!(mqtt.settings.connect_timeout.as_secs(), 3);
     assert_eq!(mqtt.settings.broker.session_expiry_secs, 3_600);
     assert_eq!(mqtt.settings.broker.packet_bytes, 2_048);
+    assert_eq!(mqtt.store, None);
     let text = broker("http2 = true\n");
     assert_eq!(errors(&text), ["14:1 servers.broker.http2: unknown key"]);
+}
+
+#[test]
+fn a_broker_says_where_it_keeps_its_state_if_it_keeps_any() {
+    let broker = |rest: &str| {
+        format!(
+            "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n{rest}"
+        )
+    };
+    let text = broker("durability = \"fsync\"\ndata_directory = \"state\"\n");
+    let settings = parse(&text, "test.toml", Path::new("/etc")).unwrap();
+    let Protocol::Mqtt(mqtt) = &settings.servers["broker"].protocol else {
+        panic!("{settings:?}");
+    };
+    let store = mqtt.store.as_ref().unwrap();
+    assert_eq!(store.promise, tidegate_mqtt::store::Promise::Fsync);
+    assert_eq!(store.directory, Path::new("/etc/state"));
+    let cases = [
+        (
+            "durability = \"os\"\n",
+            "11:1 servers.broker.data_directory: the required key `data_directory` is missing",
+        ),
+        (
+            "data_directory = \"state\"\n",
+            "14:1 servers.broker.data_directory: nothing is kept there with durability \"none\"",
+        ),
+        (
+            "durability = \"disk\"\n",
+            "14:14 servers.broker.durability: \"disk\" is not known",
+        ),
+        (
+            "durability = \"os\"\ndata_directory = \"/dev/null\"\n",
+            "15:18 servers.broker.data_directory: /dev/null is a file",
+        ),
+    ];
+    for (rest, error) in cases {
+        assert_eq!(errors(&broker(rest)), [error]);
+    }
 }
 
 #[test]

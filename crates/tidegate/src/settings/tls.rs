@@ -14,6 +14,20 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// Whether clients may resume with session tickets.
     pub session_tickets: bool,
+    /// The PEM file with the authorities of client certificates; none are asked for when
+    /// absent.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client needs a certificate, where they are asked for one.
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether clients need a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// `"required"`: who has none does not come in.
+    Required,
+    /// `"optional"`: who has none comes in without.
+    Optional,
 }
 
 /// One certificate chain and its private key, both PEM.
@@ -49,10 +63,22 @@ impl Tls {
         let min_version = section.choice("min_version", &versions);
         let min_version = min_version.or(TlsVersion::Tls12);
         let session_tickets = section.boolean("session_tickets").or(true);
+        let client_ca = section.file("client_ca").optional();
+        let words = [
+            ("required", ClientCertificates::Required),
+            ("optional", ClientCertificates::Optional),
+        ];
+        let client_certificates = section.choice("client_certificates", &words);
+        let client_certificates = client_certificates.or(ClientCertificates::Required);
+        if section.has("client_certificates") {
+            section.require_one(&["client_ca"], "the authorities of the certificates");
+        }
         Some(Self {
             certificates: certificates?,
             min_version,
             session_tickets,
+            client_ca: client_ca?,
+            client_certificates,
         })
     }
 }

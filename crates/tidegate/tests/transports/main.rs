@@ -13,6 +13,7 @@ mod log;
 mod mqtt;
 mod proxied;
 mod reload;
+mod rumqttc;
 mod talk;
 mod tls;
 mod websocket;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,6 +97,29 @@ impl Tidegate {
         Place::new().start(text)
     }
 
+    /// Starts it with a file that says `text` as a process that lives on when a file may
+    /// not grow, see [`limit_files`](Self::limit_files).
+    pub(crate) fn start_with_limits(text: &str) -> Self {
+        let place = Place::new();
+        place.write(text);
+        let path = place.config();
+        let ignoring = "trap '' XFSZ; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", ignoring, "sh", env!("CARGO_BIN_EXE_tidegate")]);
+        let process = Self::run(place, command, &["run", "--config", path.to_str().unwrap()]);
+        process.listening();
+        process
+    }
+
+    /// From now on writing to a file beyond this size fails.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Pid::from_raw(self.pid()), Resource::Fsize, limit).unwrap();
+    }
+
     /// Starts it with these arguments.
     pub(crate) fn spawn(place: Place, arguments: &[&str]) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_tidegate"));
@@ -105,7 +128,11 @@ impl Tidegate {
 
     /// Starts a program that may become another.
     pub(crate) fn spawn_program(program: &Path, place: Place, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
+        Self::run(place, Command::new(program), arguments)
+    }
+
+    fn run(place: Place, mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(arguments)
             .args(["--log", "info", "--log-format", "json"])
             .env("TMPDIR", place.directory.path())

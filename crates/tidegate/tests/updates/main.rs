@@ -3,7 +3,9 @@
 
 mod admin;
 mod broker;
+mod broker_access;
 mod broker_admin;
+mod broker_durable;
 mod certificates;
 mod client;
 mod demo;
@@ -12,6 +14,7 @@ mod harness;
 mod listeners;
 mod log;
 mod mqtt_client;
+mod mqtt_sessions;
 mod origin;
 mod rejected;
 mod state;

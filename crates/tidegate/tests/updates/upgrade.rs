@@ -19,7 +19,7 @@ const REQUESTS_MIN: u64 = 200;
 const CLIENTS: usize = 4;
 
 /// A process that the test did not start itself; ended with it.
-struct Successor(i32);
+pub(crate) struct Successor(pub(crate) i32);
 
 impl Successor {
     fn runs(&self) -> bool {
@@ -36,7 +36,7 @@ impl Successor {
         let _ = kill_process(Pid::from_raw(self.0).unwrap(), signal);
     }
 
-    fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.signal(Signal::TERM);
         eventually("the end of the successor", || (!self.runs()).then_some(()));
     }

@@ -21,6 +21,8 @@ const SETTLE_STEP: Duration = Duration::from_millis(250);
 const SETTLE_READINGS: u32 = 4;
 /// What may wait for a subscriber that does not read.
 const SLOW_QUEUE_BYTES: usize = 256 << 10;
+/// What a connection has beside its queue, whatever is configured: one buffer to write from.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 const SLOW_PAYLOAD_BYTES: usize = 1 << 10;
 /// So many are published for each of them: twice what may wait.
 const SLOW_MESSAGES_EACH: usize = 512;
@@ -120,7 +122,7 @@ pub(crate) fn slow(
     drop(slow);
     Ok(Growth {
         bytes: most - before,
-        bound: Some((subscribers * SLOW_QUEUE_BYTES) as u64),
+        bound: Some((subscribers * (SLOW_QUEUE_BYTES + SEND_BUFFER_BYTES)) as u64),
         each: (most - before) / subscribers as u64,
         served_per_second: Some(served),
     })

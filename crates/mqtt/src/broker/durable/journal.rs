@@ -2,11 +2,16 @@
 
 use std::rc::Rc;
 
-use super::{Commit, Durability, MessageNumber, Record, SessionNumber, StoredDelivery, Token};
+use super::{
+    Commit, Durability, Joint, JointNumber, MessageNumber, Record, SessionNumber, StoredDelivery,
+    Token,
+};
 use crate::broker::{
     crossing::SharedName,
     message::Message,
     outbox::{Delivery, RetainFlag},
+    shard::ShardId,
+    time::Moment,
 };
 
 /// Records that may be lost and wait for a batch to go along with.
@@ -18,24 +23,46 @@ pub(in crate::broker) struct Journal {
     records: Vec<Record>,
     /// Records that go along with the next batch but are no reason for one.
     aside: Vec<Record>,
+    joints: Vec<Joint>,
     /// The batch that is being collected.
     open: Token,
     committed: Token,
     next_session: u64,
     next_message: u64,
+    next_joint: u64,
 }
 
 impl Journal {
-    pub(in crate::broker) fn new(durability: Durability) -> Self {
+    pub(in crate::broker) fn new(durability: Durability, now: Moment) -> Self {
         Self {
             durability,
             records: Vec::new(),
             aside: Vec::new(),
+            joints: Vec::new(),
             open: Token(1),
             committed: Token(0),
             next_session: 1,
             next_message: 1,
+            next_joint: JointNumber::first_at(now),
         }
+    }
+
+    /// A number for a change that other cores are to have a part in.
+    pub(in crate::broker) fn new_joint(&mut self, here: ShardId) -> JointNumber {
+        let number = JointNumber(here, self.next_joint);
+        self.next_joint += 1;
+        number
+    }
+
+    /// What is written now is a part of a joint change.
+    pub(in crate::broker) fn join(&mut self, joint: Joint) {
+        if self.is_on() {
+            self.joints.push(joint);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.joints.is_empty()
     }
 
     pub(in crate::broker) fn is_on(&self) -> bool {
@@ -45,10 +72,15 @@ impl Journal {
     /// The last batch that has anything in it: what is acknowledged now rests
     /// on it at most.
     pub(in crate::broker) fn latest(&self) -> Token {
-        match self.records.is_empty() {
+        match self.is_empty() {
             true => Token(self.open.0 - 1),
             false => self.open,
         }
+    }
+
+    /// The batch that what is written now goes into.
+    pub(in crate::broker) fn open(&self) -> Token {
+        self.open
     }
 
     pub(in crate::broker) fn committed(&self) -> Token {
@@ -61,7 +93,7 @@ impl Journal {
 
     /// Closes the batch, if there is anything in it.
     pub(in crate::broker) fn take(&mut self) -> Option<Commit> {
-        if self.records.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let token = self.open;
@@ -69,7 +101,11 @@ impl Journal {
         // First, for what they speak of may be dropped further on.
         let mut records = std::mem::take(&mut self.aside);
         records.append(&mut self.records);
-        Some(Commit { token, records })
+        Some(Commit {
+            token,
+            records,
+            joints: std::mem::take(&mut self.joints),
+        })
     }
 
     pub(in crate::broker) fn write(&mut self, record: Record) {

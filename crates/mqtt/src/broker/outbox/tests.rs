@@ -10,7 +10,7 @@ use crate::{
 
 const LIMITS: OutboxLimits = OutboxLimits {
     messages: 10,
-    bytes: 1_000,
+    bytes: 1_500,
     policy: DropPolicy::Newest,
 };
 
@@ -31,10 +31,12 @@ fn id(number: u16) -> PacketIdentifier {
 
 fn push(outbox: &mut Outbox, topic: &str, qos: QualityOfService) -> Queued {
     let delivery = delivery(topic, qos);
-    match qos {
+    let queued = match qos {
         QualityOfService::AtMostOnce => outbox.push_instant(delivery, LIMITS),
         _ => outbox.push_waiting(delivery, LIMITS),
-    }
+    };
+    outbox.kept(outbox.next_position());
+    queued
 }
 
 /// Sends what may be sent with `quota`: topics, `!` before one sent again.

@@ -53,6 +53,13 @@ impl Cores {
         }
     }
 
+    /// Loses what is on its way to a core and from it.
+    pub(super) fn lose_mail(&mut self, shard: ShardId) {
+        self.collect();
+        self.mail
+            .retain(|(from, to, _)| *from != shard && *to != shard);
+    }
+
     /// The process is killed and starts again.
     pub(super) fn crash(&mut self) {
         self.mail.clear();

@@ -127,18 +127,27 @@ impl Driver {
         })
     }
 
-    /// The process is killed: a new core from what the store has.
-    pub(in crate::broker) fn crash(&mut self) {
+    /// The core is gone, and one without a store is in its place.
+    pub(in crate::broker) fn begin_anew(&mut self) {
+        self.replace(Durability::None);
+    }
+
+    fn replace(&mut self, durability: Durability) {
         let settings = Settings {
             shard: self.place.0,
             shards: self.place.1,
-            durability: Durability::Stored,
+            durability,
             ..Settings::default()
         };
         self.broker = Broker::new(self.now, settings);
         self.commits.clear();
         self.wire.clear();
         self.crossing.clear();
+    }
+
+    /// The process is killed: a new core from what the store has.
+    pub(in crate::broker) fn crash(&mut self) {
+        self.replace(Durability::Stored);
         self.broker.restore(self.now, self.store.clone());
         self.run();
     }

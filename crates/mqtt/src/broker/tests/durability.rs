@@ -2,7 +2,8 @@
 
 use super::super::Input;
 use super::driver::*;
-use super::packets::{Packet, Publish};
+use super::packets::{Connect, Packet, Publish};
+use crate::codec::ProtocolVersion;
 
 #[test]
 fn acknowledgements_wait_for_the_store_and_keep_their_order() {
@@ -39,6 +40,28 @@ fn a_failed_commit_refuses_what_waited_for_it() {
         driver.got(2),
         ["puback 7 QuotaExceeded", "pubrec 8 QuotaExceeded"]
     );
+}
+
+#[test]
+fn a_client_of_mqtt_311_takes_no_refusal_for_an_acknowledgement() {
+    let mut driver = Driver::durable();
+    driver.join(1, persistent("sub"));
+    driver.subscribe(1, &[filter("a", Q1)]);
+    let old = Connect {
+        version: ProtocolVersion::V311,
+        ..connect_packet("pub")
+    };
+    driver.join(2, old);
+    driver.holds_commits = true;
+    driver.packet(2, Packet::Publish(publish_packet("a", "x", Q1, 7)));
+    let token = driver.commits.back().unwrap().token;
+    driver.input(Input::CommitFailed(token));
+    let got = driver.got(2);
+    assert!(
+        got.iter().all(|line| !line.starts_with("puback")),
+        "{got:?}"
+    );
+    assert_eq!(got.last().map(String::as_str), Some("close"));
 }
 
 #[test]
@@ -142,14 +165,29 @@ fn pubrel_waits_until_the_store_knows_of_pubrec() {
 }
 
 #[test]
+fn a_message_of_qos_2_is_sent_once_the_store_has_it() {
+    let mut driver = Driver::durable();
+    driver.join(1, persistent("sub"));
+    driver.join(2, connect_packet("pub"));
+    driver.subscribe(1, &[filter("a", Q2)]);
+    driver.holds_commits = true;
+    driver.publish(2, "a", "one", Q1);
+    driver.publish(2, "a", "two", Q2);
+    driver.publish(2, "a", "three", Q1);
+    assert_eq!(driver.got(1), ["a one q1 #1"]);
+    driver.commit();
+    assert_eq!(driver.got(1), ["a two q2 #2", "a three q1 #3"]);
+}
+
+#[test]
 fn an_uncommitted_message_that_was_sent_does_not_shadow_the_next() {
     let mut driver = Driver::durable();
     driver.join(1, persistent("sub"));
     driver.join(2, connect_packet("pub"));
     driver.subscribe(1, &[filter("a", Q2)]);
     driver.holds_commits = true;
-    driver.publish(2, "a", "lost", Q2);
-    assert_eq!(driver.got(1), ["a lost q2 #1"]);
+    driver.publish(2, "a", "lost", Q1);
+    assert_eq!(driver.got(1), ["a lost q1 #1"]);
     driver.holds_commits = false;
     driver.crash();
     driver.join(1, persistent("sub"));

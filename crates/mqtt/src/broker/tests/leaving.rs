@@ -120,7 +120,7 @@ impl Exchange for Asking {
             b"sesame" => Step::Done {
                 identity: Identity {
                     user: Some("ali".into()),
-                    address: None,
+                    ..Identity::default()
                 },
                 data: b"welcome".to_vec(),
             },

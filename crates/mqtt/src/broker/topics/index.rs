@@ -116,6 +116,12 @@ impl FilterIndex {
         }
     }
 
+    /// The numbers of all filters.
+    pub fn ids(&self) -> Vec<FilterId> {
+        let indexes = self.entries.iter().map(|(index, _)| index);
+        indexes.map(FilterId::from_index).collect()
+    }
+
     /// Adds every filter that `topic` matches to `found`, each once, in no
     /// promised order. The work is bounded by the filters that share a
     /// beginning with the topic, not by how many there are.

@@ -98,6 +98,29 @@ impl PublishProperties {
     }
 }
 
+impl MessageProperties {
+    /// From what [`as_encoded`](Self::as_encoded) gave, which may have come to harm since.
+    ///
+    /// # Errors
+    ///
+    /// When they are not the properties of a message that are forwarded.
+    pub(crate) fn checked(encoded: Bytes) -> Result<Self, DecodeError> {
+        let mut section = Fields::new(&encoded, 0);
+        let mut message = MessageFields::default();
+        loop {
+            let start = section.position();
+            let Some(property) = property::next(&mut section)? else {
+                break;
+            };
+            if property == Property::MessageExpiryInterval {
+                return property.not_allowed(PacketType::Publish);
+            }
+            message.read(&mut section, property, start, PacketType::Publish)?;
+        }
+        Ok(Self::from_encoded(encoded))
+    }
+}
+
 /// What PUBLISH and a will have in common.
 #[derive(Debug, Default)]
 pub(super) struct MessageFields {

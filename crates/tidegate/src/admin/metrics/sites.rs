@@ -115,7 +115,7 @@ fn buckets(figures: &RouteFigures) -> (Vec<(f64, u64)>, u64) {
     (buckets, figures.buckets.iter().sum())
 }
 
-fn seconds(milliseconds: u64) -> f64 {
+pub(super) fn seconds(milliseconds: u64) -> f64 {
     std::time::Duration::from_millis(milliseconds).as_secs_f64()
 }
 

@@ -1,0 +1,30 @@
+//! Messages from bytes and back: every common transport and protocol of Apache Thrift,
+//! client and server.
+//!
+//! A message is its envelope and a body that is not looked into. Where a body has to be
+//! measured (without frames) or put into the other protocol, it is walked by the types
+//! it names itself, within [`Limits`]. What is relayed is a slice of the buffer it
+//! arrived in.
+
+mod cursor;
+mod decode;
+mod detect;
+mod encode;
+mod envelope;
+mod error;
+mod exception;
+mod headers;
+mod limits;
+mod message;
+mod transcode;
+mod value_type;
+mod walk;
+
+pub use decode::{Decoder, Refused};
+pub use encode::{EncodeError, encode, encode_head};
+pub use error::DecodeError;
+pub use exception::{ApplicationException, ExceptionKind};
+pub use headers::{HeaderKey, HeaderValue, Headers, HeadersBuilder, HeadersIter};
+pub use limits::Limits;
+pub use message::{Envelope, Message, MessageKind, Protocol, Transport, Wire};
+pub use transcode::transcode;

@@ -1,0 +1,115 @@
+//! What a broker is told of its clients, read from text.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use tidegate_mqtt::server::Anonymous;
+
+use crate::settings::tests::{MINIMAL, errors, good};
+use crate::settings::{Protocol, parse};
+
+#[test]
+fn a_mistake_in_an_access_rule_is_named_where_it_is() {
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         [[servers.broker.access]]\nuser = \"ann\"\npublish = [\"a/{{usr}}\", \"b\"]\n\
+         [[servers.broker.access]]\nuser = []\nsubscribe = \"a/#/b\"\neffect = \"denied\"\n\
+         [[servers.broker.access]]\nusers = \"ann\"\npublish = \"$share/g/a\"\n\
+         [[servers.broker.access]]\nuser = \"ann\"\n"
+    );
+    assert_eq!(
+        errors(&text),
+        [
+            "16:12 servers.broker.access[0].publish[0]: only {user} and {client_id} can stand in braces",
+            "18:8 servers.broker.access[1].user: the array is empty",
+            "19:13 servers.broker.access[1].subscribe: a wildcard in a topic filter is not a level of its own",
+            "20:10 servers.broker.access[1].effect: \"denied\" is not known",
+            "22:1 servers.broker.access[2].users: unknown key",
+            "23:11 servers.broker.access[2].publish: a rule cannot be for a shared subscription alone",
+            "24:1 servers.broker.access[3]: one of `publish`, `subscribe` is missing",
+        ]
+    );
+}
+
+#[test]
+fn a_mistake_in_how_clients_prove_themselves_is_named_where_it_is() {
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         identity = \"certificate_common_name\"\npasswords = \"none.such\"\n\
+         [servers.broker.tokens]\nkeys = [{{ algorithm = \"none\" }}]\n\
+         claims = {{ role = 1 }}\n\
+         [servers.broker.hook]\nurl = \"auth.internal\"\nconcurrency = 0\n"
+    );
+    let found = errors(&text);
+    let keys: Vec<&str> = found
+        .iter()
+        .map(|error| error.split(": ").next().unwrap())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "15:13 servers.broker.passwords",
+            "17:9 servers.broker.tokens.keys[0].file",
+            "17:23 servers.broker.tokens.keys[0].algorithm",
+            "18:19 servers.broker.tokens.claims.role",
+            "20:7 servers.broker.hook.url",
+            "21:15 servers.broker.hook.concurrency",
+        ],
+        "{found:#?}"
+    );
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         identity = \"certificate_common_name\"\n"
+    );
+    let no_certificates = "14:1 servers.broker.identity: no client is asked for a certificate";
+    assert_eq!(errors(&text), [no_certificates]);
+}
+
+#[test]
+fn nobody_is_anonymous_where_there_is_something_to_prove() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("users"), "").unwrap();
+    let anonymous = |rest: &str| {
+        let text = format!(
+            "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n{rest}"
+        );
+        let settings = parse(&text, "test.toml", directory.path()).unwrap();
+        match &settings.servers["broker"].protocol {
+            Protocol::Mqtt(mqtt) => mqtt.settings.anonymous,
+            _ => panic!("a broker is awaited"),
+        }
+    };
+    assert_eq!(anonymous(""), Anonymous::Local);
+    assert_eq!(anonymous("passwords = \"users\"\n"), Anonymous::Nobody);
+    let both = "passwords = \"users\"\nanonymous = \"local\"\n";
+    assert_eq!(anonymous(both), Anonymous::Local);
+}
+
+#[test]
+fn every_key_of_the_broker_example_is_known() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mqtt.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    good(&text);
+    let directory = tempfile::tempdir().unwrap();
+    for file in [
+        "mqtt.passwords",
+        "broker.crt",
+        "broker.key",
+        "clients.pem",
+        "issuer.pem",
+        "ca.pem",
+    ] {
+        std::fs::write(directory.path().join(file), "").unwrap();
+    }
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let settings = parse(&uncommented, "mqtt.toml", directory.path());
+    let settings = settings.unwrap_or_else(|report| panic!("{report}"));
+    match &settings.servers["broker"].protocol {
+        Protocol::Mqtt(mqtt) => assert_eq!(mqtt.proofs.files().count(), 3),
+        _ => panic!("a broker is awaited"),
+    }
+}

@@ -1,0 +1,174 @@
+"""Calls of two Python implementations through the gateway, to servers of both.
+
+Every client speaks each transport and protocol to a gateway that speaks each transport and
+protocol to a server of either implementation: the gateway translates wherever they differ.
+"""
+
+import itertools
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import apache
+import thriftpy
+
+LIBRARIES = [apache, thriftpy]
+SPELLINGS = list(itertools.product(["framed", "unframed"], ["binary", "compact"]))
+
+# By the numbers of the specification.
+UNKNOWN_METHOD, INTERNAL_ERROR = 1, 6
+
+VALUES = {
+    "name": "gl\u00fccklich \U0001f30a",
+    "count": -(2**31),
+    "prices": [0, -1, 2**63 - 1, -(2**63)] * 5,
+    "flags": {"yes": True, "no": False},
+    "codes": {-(2**15), 0, 2**15 - 1},
+    "weight": -0.1,
+    "good": False,
+    "raw": bytes(range(256)) * 40,
+    "level": -128,
+    "nested": [{"a": [True, False], "b": []}, {}],
+}
+EMPTY = {"name": "", "count": 0, "prices": [], "flags": {}, "codes": set(), "nested": []}
+
+
+class Store:
+    """What both servers serve."""
+
+    def __init__(self, library):
+        self.library = library
+        self.notes = []
+
+    def ping(self):
+        pass
+
+    def echo(self, item):
+        return item
+
+    def find(self, name):
+        raise self.library.Missing(name=name)
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def noted(self):
+        return len(self.notes)
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def settings(sites):
+    text = "[runtime]\nworkers = 1\npin = false\n"
+    for number, (port, upstream, transport, protocol) in enumerate(sites):
+        text += f"""
+[servers.s{number}]
+protocol = "thrift"
+listen = "127.0.0.1:{port}"
+upstream = "u{number}"
+upstream_transport = "{transport}"
+upstream_protocol = "{protocol}"
+[upstreams.u{number}]
+endpoints = ["127.0.0.1:{upstream}"]
+"""
+    return text
+
+
+def same(item, values):
+    for field, value in values.items():
+        # thriftpy2 reads a set as a list.
+        got = type(value)(getattr(item, field))
+        assert got == value, f"{field}: {got!r}, not {value!r}"
+
+
+def raises(kind, call):
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} is not raised")
+
+
+def check(library, port, transport, protocol):
+    """All calls over one connection."""
+    client = library.Client(port, transport, protocol)
+    client.call("ping")
+    for values in [VALUES, EMPTY]:
+        same(client.call("echo", item=library.Item(**values)), values)
+    missing = raises(library.Missing, lambda: client.call("find", name="x"))
+    assert missing.name == "x", missing
+    before = client.call("noted")
+    client.call("note", text="once")
+    deadline = time.monotonic() + 10
+    while client.call("noted") != before + 1:
+        assert time.monotonic() < deadline, "the one-way call did not arrive"
+    unknown = raises(library.TApplicationException, lambda: client.call("unheard_of"))
+    assert unknown.type == UNKNOWN_METHOD, unknown
+    client.close()
+
+
+def check_dead(library, port, transport, protocol):
+    client = library.Client(port, transport, protocol)
+    # Twice: the connection is not lost to it.
+    for _ in range(2):
+        error = raises(library.TApplicationException, lambda: client.call("ping"))
+        assert error.type == INTERNAL_ERROR, error
+    client.close()
+
+
+def main(program):
+    servers = list(itertools.product(LIBRARIES, SPELLINGS))
+    ports = free_ports(2 * len(servers) + 2)
+    behind, front = ports[: len(servers)], ports[len(servers) : 2 * len(servers)]
+    dead_front, dead_behind = ports[-2:]
+    sites = []
+    for port, upstream, (library, spelling) in zip(front, behind, servers):
+        library.serve(Store(library), upstream, *spelling)
+        wait_for(upstream)
+        sites.append((port, upstream, *spelling))
+    sites.append((dead_front, dead_behind, "client", "client"))
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "tidegate.toml")
+        path.write_text(settings(sites))
+        gateway = subprocess.Popen([program, "run", "--config", str(path)])
+        try:
+            wait_for(dead_front)
+            passed = 0
+            for client, spelling in itertools.product(LIBRARIES, SPELLINGS):
+                for port, (library, behind) in zip(front, servers):
+                    what = f"{client.NAME} {spelling} to {library.NAME} {behind}"
+                    try:
+                        check(client, port, *spelling)
+                    except Exception as error:
+                        raise AssertionError(what) from error
+                    passed += 1
+                check_dead(client, dead_front, *spelling)
+            print(f"{passed} pairs of clients and servers understand each other")
+        finally:
+            gateway.terminate()
+            status = gateway.wait(timeout=30)
+        assert status == 0, f"the gateway ended with {status}"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
