@@ -1,4 +1,4 @@
-//! Enhanced authentication, which the broker offers no method of, and errors (sections
+//! Enhanced authentication at a broker that offers no method of it, and errors (sections
 //! 4.12 and 4.13).
 
 use crate::client::{Client, unique};

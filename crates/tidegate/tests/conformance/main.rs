@@ -21,6 +21,7 @@ mod chapter_3_3_publish_flags;
 mod chapter_3_4_acknowledge;
 mod chapter_3_8_subscribe;
 mod chapter_4_12_errors;
+mod chapter_4_12_scram;
 mod chapter_4_3_delivery;
 mod chapter_4_4_order;
 mod chapter_4_7_topics;
