@@ -51,7 +51,7 @@ may_use() {
     runtime) echo "service" ;;
     http | orchestrator) echo "service runtime" ;;
     gateway) echo "service runtime http thrift" ;;
-    thrift | mqtt) echo "service runtime http" ;;
+    thrift | mqtt | tower) echo "service runtime http" ;;
     *) echo "service runtime http orchestrator supervisor gateway thrift mqtt" ;;
   esac
 }
