@@ -62,6 +62,24 @@ for manifest in crates/*/Cargo.toml; do
   done
 done
 
+# What crates.io and docs.rs show of a crate; code in its README is compiled, its examples run.
+for manifest in crates/*/Cargo.toml; do
+  crate=$(dirname "$manifest")
+  for key in description documentation readme keywords categories; do
+    grep -q "^$key = " "$manifest" || fail "$manifest: say its $key"
+  done
+  [ -f "$crate/README.md" ] || { fail "$crate: write a README.md"; continue; }
+  if grep -q '^```rust' "$crate/README.md"; then
+    grep -qF 'include_str!("../README.md")' "$crate/src/lib.rs" || fail "$crate/src/lib.rs: compile the code in README.md"
+  fi
+  for example in "$crate"/examples/*.rs; do
+    [ -f "$example" ] || continue
+    name=$(basename "$example" .rs)
+    grep -rqF "\"$name\"" "$crate/tests" || fail "$example: let a test in $crate/tests run it"
+    grep -qF "$example" README.md || fail "$example: name it in README.md"
+  done
+done
+
 # Pure rooms: bytes and time come in as arguments.
 for file in $(files 'crates/http/src/h1/codec*' 'crates/*/src/codec*' 'crates/mqtt/src/broker*' 'crates/supervisor/src/machine*' |
   grep '\.rs$' | grep -vE '/tests(\.rs|/)'); do
