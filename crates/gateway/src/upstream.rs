@@ -218,7 +218,7 @@ impl Upstream {
 
     /// The same, counting with `cells`.
     #[must_use]
-    pub fn metered(self, cells: Arc<UpstreamCells>) -> Self {
+    pub(crate) fn metered(self, cells: Arc<UpstreamCells>) -> Self {
         Self { cells, ..self }
     }
 

@@ -13,7 +13,7 @@ use tidegate_http::{Body, ConnectionInfo, Exchange, Fault, FaultKind, Response, 
 use tidegate_runtime::io::PeerAddr;
 use tidegate_runtime::local::block_on;
 use tidegate_service::{FactoryStack, MakeService, Service};
-use tidegate_tower::http::http_layer;
+use tidegate_tower::http::{RequestBody, TowerHandler, http_layer};
 use tidegate_tower::{BoxError, tower_layer};
 use tower::ServiceBuilder;
 use tower::limit::{ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer};
@@ -202,4 +202,28 @@ fn a_layer_that_loses_the_context_is_a_fault_and_no_panic() {
         let fault = service.call(exchange(Body::empty())).await.unwrap_err();
         assert_eq!(fault.kind(), FaultKind::Internal);
     });
+}
+
+#[test]
+fn giving_a_request_up_drops_what_the_service_was_doing() {
+    let doing = Rc::new(());
+    let held = doing.clone();
+    let service = tower::service_fn(move |request: Request<RequestBody>| {
+        let held = (held.clone(), request);
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok::<_, Infallible>(http::Response::new(Body::empty()))
+        }
+    });
+    let handler = TowerHandler::new(service);
+    block_on(async {
+        tokio::select! {
+            biased;
+            _ = handler.call(exchange(Body::from("unread"))) => panic!("it never answers"),
+            () = async { assert!(Rc::strong_count(&doing) > 2) } => {}
+        }
+    });
+    // The service's own, and ours.
+    assert_eq!(Rc::strong_count(&doing), 2);
 }

@@ -213,6 +213,32 @@ async fn handlers_know_who_asks() {
 }
 
 #[tokio::test]
+async fn bodies_stream_both_ways_in_http2() {
+    let served = Served::start(router("web", &Visits::default())).await;
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let conversation = async {
+        let request = Request::post("http://a/echo").body(()).unwrap();
+        let (response, mut sending) = client.send_request(request, false).unwrap();
+        sending.send_data("one".into(), false).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "one");
+        sending.send_data("two".into(), false).unwrap();
+        assert_eq!(body.data().await.unwrap().unwrap(), "two");
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("sum", 2.into());
+        sending.send_trailers(trailers.clone()).unwrap();
+        assert!(body.data().await.is_none());
+        assert_eq!(body.trailers().await.unwrap(), Some(trailers));
+    };
+    tokio::select! {
+        ended = connection => panic!("the connection ended: {ended:?}"),
+        talked = timeout(PATIENCE, conversation) => talked.unwrap(),
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_that_waits_for_leave_gets_it_when_the_body_is_read_and_not_before() {
     let served = Served::start(router("web", &Visits::default())).await;
     let expecting = |path: &str| {
