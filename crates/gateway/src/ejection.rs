@@ -1,6 +1,6 @@
 //! Passive ejection: an endpoint that keeps failing those who use it gets a rest.
 //!
-//! One [`Ejector`] per upstream per worker, told how each use went and asked beside the
+//! One `Ejector` per upstream per worker, told how each use went and asked beside the
 //! balancer. It does no I/O, and time is an argument. An endpoint is out for a time that
 //! grows with each ejection in a row; on its return it is on probation, and the first
 //! failure ends that. Never more than a share of the endpoints is out: failures of all are

@@ -60,7 +60,7 @@ pub fn tower_layer<L>(layer: L) -> TowerLayer<L> {
     TowerLayer { layer }
 }
 
-/// A layer of tower's as a [`FactoryLayer`]; see [`tower_layer`].
+/// A layer of tower's as a [`FactoryLayer`]; see [`tower_layer()`].
 #[derive(Clone, Copy, Debug)]
 pub struct TowerLayer<L> {
     layer: L,

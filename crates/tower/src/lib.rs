@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | a `tower::Service` | a [`Service`](tidegate_service::Service) | [`FromTower`] |
 //! | a [`Service`](tidegate_service::Service) | a `tower::Service` | [`AsTower`] |
-//! | a `tower::Layer` | a layer of a [`FactoryStack`](tidegate_service::FactoryStack) | [`tower_layer`] |
-//! | the same, for `http` requests (tower-http) | a layer around HTTP handlers | [`http::http_layer`] |
-//! | what answers `http` requests (an `axum::Router`) | the last handler of an HTTP chain | [`http::TowerHandler`] |
-//! | a `hyper::service::Service` | a [`Service`](tidegate_service::Service), and back | [`hyper`] |
+//! | a `tower::Layer` | a layer of a [`FactoryStack`](tidegate_service::FactoryStack) | [`tower_layer()`] |
+//! | the same, for `http` requests (tower-http) | a layer around HTTP handlers | `http::http_layer`, with the feature `http` |
+//! | what answers `http` requests (an `axum::Router`) | the last handler of an HTTP chain | `http::TowerHandler`, with the feature `http` |
+//! | a `hyper::service::Service` | a [`Service`](tidegate_service::Service), and back | `hyper`, with the feature `hyper` |
 //!
 //! # Back-pressure
 //!

@@ -22,7 +22,7 @@ use crate::{BoxError, FromTower, LocalFuture};
 
 /// Puts a layer of tower's for `http` requests, one of tower-http say, around handlers.
 ///
-/// It is to the requests of an HTTP chain what [`tower_layer`](crate::tower_layer) is to those
+/// It is to the requests of an HTTP chain what [`tower_layer`](crate::tower_layer()) is to those
 /// of any other, and the same holds for state. Bodies stay on their worker: the layer may wrap
 /// them in its own, which need not be `Send`. It has to keep the extensions of a request.
 ///
