@@ -63,9 +63,10 @@ const TRANSPORTS: [Option<Transport>; 4] = [
 fn reading(bytes: &[u8]) -> usize {
     let read = |transport: Option<Transport>| {
         let limits = Limits::default();
-        let mut decoder = transport.map_or(Decoder::new(limits), |transport| {
-            Decoder::with_transport(limits, transport)
-        });
+        let mut decoder = transport.map_or_else(
+            || Decoder::new(limits),
+            |transport| Decoder::with_transport(limits, transport),
+        );
         let mut buffer = BytesMut::from(bytes);
         let (_, taken) = allocated(|| {
             let _ = decoder.message_bytes(&buffer);
