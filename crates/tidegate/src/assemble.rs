@@ -167,7 +167,10 @@ impl Assembler {
                 let settings = self.proofs.settings(server, mqtt, &common.resolver)?;
                 mqtt::site(server, mqtt, settings, exchange, tls)
             }
-            Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams, tls, meter)?,
+            Protocol::Tcp(tcp) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                tcp::site(server, tcp, upstreams, tls, log, meter)?
+            }
             Protocol::Detect(detect) => detect::site(server, detect, tls),
             Protocol::Thrift(thrift) => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
