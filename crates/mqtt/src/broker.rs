@@ -181,6 +181,8 @@ pub struct Broker {
     unsent: VecDeque<Unsent>,
     /// Sessions whose subscriptions the new access rules have yet to be asked about.
     unchecked: Vec<SessionKey>,
+    /// There may be retained messages of the broker's own topics.
+    knows_system: bool,
     /// Sessions of clients in the program itself, which no access rule binds.
     own: Vec<SessionKey>,
     /// Why what is being handled is refused, whatever it is.
@@ -218,6 +220,7 @@ impl Broker {
             holding: Vec::new(),
             unsent: VecDeque::new(),
             unchecked: Vec::new(),
+            knows_system: false,
             own: Vec::new(),
             refusing: None,
             connect_rate: Bucket::new(limits.connect_rate, now),
@@ -248,8 +251,14 @@ impl Broker {
                 connection,
                 packet,
                 origin,
-            } => self.connect(now, connection, &packet, origin),
-            Input::Packet { connection, packet } => self.packet(now, connection, packet),
+            } => {
+                self.counters.packets_received += 1;
+                self.connect(now, connection, &packet, origin);
+            }
+            Input::Packet { connection, packet } => {
+                self.counters.packets_received += 1;
+                self.packet(now, connection, packet);
+            }
             Input::OwnPacket { connection, packet } => {
                 self.own_packet(now, connection, packet);
             }
@@ -264,7 +273,7 @@ impl Broker {
             Input::Rules(rules) => self.exchange_rules(now, rules),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),
-            Input::System(system) => self.publish_system(now, &system),
+            Input::System(system) => self.publish_system(now, system.as_deref()),
             Input::Publish(parts) => {
                 self.route(now, &Rc::new(Message::new(parts)), Source::Broker);
             }

@@ -20,9 +20,11 @@ mod local;
 mod meter;
 mod neighbours;
 pub mod operator;
+mod population;
 mod send_queue;
 mod serving;
 mod settings;
+mod system_interest;
 
 use std::cell::Ref;
 use std::rc::Rc;

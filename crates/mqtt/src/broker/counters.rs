@@ -47,6 +47,10 @@ counters! {
     sessions_exceeded,
     /// Sessions that ended because their expiry interval passed.
     sessions_expired,
+    /// Packets received, of all kinds.
+    packets_received,
+    /// Packets handed to connections, of all kinds.
+    packets_sent,
     /// PUBLISH received.
     publishes_received,
     /// PUBLISH of QoS 1 received.

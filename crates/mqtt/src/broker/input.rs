@@ -108,8 +108,9 @@ pub enum Input {
     Authenticator(Rc<dyn Authenticator>),
     /// New bounds. Connections keep what CONNACK told them.
     Limits(Box<Limits>),
-    /// The state of the whole broker, to be published under `$SYS`.
-    System(Box<SystemState>),
+    /// The state of the whole broker, to be published under `$SYS` if somebody here
+    /// subscribes to that; none when it is not told any longer.
+    System(Option<Box<SystemState>>),
     /// Publish this for whoever runs the broker; no access rule is asked.
     Publish(MessageParts),
     /// Disconnect a client.

@@ -126,6 +126,7 @@ impl Broker {
     /// Tells the other cores what has changed, and what has been taken of theirs.
     pub(super) fn settle(&mut self) {
         self.tell_interest();
+        self.settle_system();
         self.settle_shutdown();
         if self.crossing.count() < 2 {
             return;

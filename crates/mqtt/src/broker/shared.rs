@@ -126,6 +126,12 @@ impl Group {
         }
     }
 
+    /// Whether `me` is the first core of all that have a connected member.
+    pub(super) fn is_first(&self, me: ShardId) -> bool {
+        let is_behind = |there: &Elsewhere| there.online == 0 || there.shard > me;
+        self.online > 0 && self.elsewhere.iter().all(is_behind)
+    }
+
     /// Whose turn it is. Connected members everywhere take turns alike; one
     /// here that `can_take` refuses is passed over while another can. With
     /// nobody connected, a member that is not keeps the message.

@@ -15,4 +15,5 @@ mod restarts;
 mod retained;
 mod sessions;
 mod sharing;
+mod system;
 mod wills;
