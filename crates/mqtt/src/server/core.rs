@@ -183,15 +183,29 @@ impl Core {
         newest.map(|it| it.group.clone())
     }
 
-    /// Puts the settings of the newest generation that stays in force.
+    /// Puts what the newest generation that stays brings in force.
     pub(super) fn catch_up(&self) {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         let server = newest.and_then(|it| it.server.upgrade());
         drop(generations);
         if let Some(server) = server {
-            self.exchange_settings(&server.settings);
+            self.put_in_force(&server);
         }
+    }
+
+    /// From now on what this server brings holds for everybody. Doing it again changes
+    /// nothing.
+    pub(super) fn put_in_force(&self, server: &Alive) {
+        self.exchange_settings(&server.settings);
+        self.gate.exchange(&server.extensions());
+    }
+
+    /// Whether no other server was made around this core.
+    pub(super) fn has_only(&self, server: &Rc<Alive>) -> bool {
+        let generations = self.generations.borrow();
+        let mut others = generations.iter();
+        others.all(|it| std::ptr::eq(it.server.as_ptr(), Rc::as_ptr(server)))
     }
 
     /// Takes over a connection that a server of another protocol accepted: it belongs to the
@@ -206,7 +220,7 @@ impl Core {
         let group = group.clone();
         drop(generations);
         handle.move_to(&group);
-        self.exchange_settings(&server.settings);
+        self.put_in_force(&server);
         self.reopen();
     }
 
