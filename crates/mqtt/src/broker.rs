@@ -83,7 +83,7 @@ use smallvec::SmallVec;
 use crate::codec::ReasonCode;
 
 use self::{
-    access::{AccessRules, AllowAll},
+    access::{AccessRules, AllowAll, AlwaysValid, Validity},
     auth::{Authenticator, NoMethods},
     connect::Slot,
     counters::Counters,
@@ -129,6 +129,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Who may publish and subscribe to what.
     pub access: Rc<dyn AccessRules>,
+    /// Whether what clients have proved still holds.
+    pub validity: Rc<dyn Validity>,
     /// Methods of enhanced authentication.
     pub authenticator: Rc<dyn Authenticator>,
     /// Makes assigned client ids unguessable and unlike those of other runs.
@@ -143,6 +145,7 @@ impl Default for Settings {
             durability: Durability::None,
             limits: Limits::default(),
             access: Rc::new(AllowAll),
+            validity: Rc::new(AlwaysValid),
             authenticator: Rc::new(NoMethods),
             seed: 0,
         }
@@ -156,6 +159,7 @@ pub struct Broker {
     now: Moment,
     limits: Limits,
     access: Rc<dyn AccessRules>,
+    validity: Rc<dyn Validity>,
     authenticator: Rc<dyn Authenticator>,
     sessions: Sessions,
     connections: Vec<Slot>,
@@ -179,7 +183,7 @@ pub struct Broker {
     holding: Vec<SessionKey>,
     /// Messages that are not sent before the store has them, in the order of its batches.
     unsent: VecDeque<Unsent>,
-    /// Sessions whose subscriptions the new access rules have yet to be asked about.
+    /// Sessions that new access rules, or proofs, have yet to be asked about.
     unchecked: Vec<SessionKey>,
     /// There may be retained messages of the broker's own topics.
     knows_system: bool,
@@ -201,6 +205,7 @@ impl Broker {
         let mut broker = Self {
             now,
             access: settings.access,
+            validity: settings.validity,
             authenticator: settings.authenticator,
             sessions: Sessions::default(),
             connections: Vec::new(),
@@ -271,6 +276,7 @@ impl Broker {
             Input::Shard { from, message } => self.crossed(now, from, message),
             Input::NeighbourRestarted(shard) => self.neighbour_restarted(shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
+            Input::Validity(validity) => self.exchange_validity(now, validity),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),
             Input::System(system) => self.publish_system(now, system.as_deref()),

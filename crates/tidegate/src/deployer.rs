@@ -23,6 +23,7 @@ use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
 use self::supervised::{LogWriter, Names, SystemTopics};
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
 use crate::settings::{self, EndpointAddress, Plan, Protocol, Settings, plan};
+use crate::watch::Contents;
 
 /// Why an update was refused; what was deployed before serves on.
 #[derive(Debug, Error)]
@@ -241,6 +242,11 @@ impl Deployer {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The files that what is deployed was made from.
+    pub fn files(&self) -> Contents {
+        self.files.values().flat_map(Files::contents).collect()
     }
 
     /// What every worker serves.

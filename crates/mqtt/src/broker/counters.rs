@@ -61,6 +61,8 @@ counters! {
     publishes_denied,
     /// Clients sent away because what they had proved holds no longer.
     proofs_expired,
+    /// Clients sent away because what they had proved was taken back.
+    proofs_revoked,
     /// PUBLISH refused or dropped for the publish rate.
     publish_rate_exceeded,
     /// PUBLISH of QoS 2 received again, not delivered again.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     ConnectionId,
-    access::{AccessRules, Identity},
+    access::{AccessRules, Identity, Validity},
     auth::Authenticator,
     crossing::ShardMessage,
     durable::Token,
@@ -104,6 +104,8 @@ pub enum Input {
     /// New access rules, for live sessions too: subscriptions that they do not
     /// allow end.
     Rules(Rc<dyn AccessRules>),
+    /// New proofs: who is connected by one that holds no longer is sent away, with 0x87.
+    Validity(Rc<dyn Validity>),
     /// New methods of enhanced authentication.
     Authenticator(Rc<dyn Authenticator>),
     /// New bounds. Connections keep what CONNACK told them.

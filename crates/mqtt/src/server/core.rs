@@ -137,7 +137,7 @@ impl Core {
     }
 
     /// Grants something else from now on. Doing it again changes nothing.
-    pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
+    fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
         let before = self.settings.replace(Rc::clone(settings));
         if Rc::ptr_eq(&before, settings) {
             return;
@@ -147,6 +147,9 @@ impl Core {
         }
         if before.methods != settings.methods {
             self.handle(Input::Authenticator(settings.authenticator()));
+        }
+        if before.proofs != settings.proofs {
+            self.handle(Input::Validity(Rc::new(settings.proofs.clone())));
         }
         if before.topics != settings.topics {
             self.handle(Input::Rules(settings.access_rules()));
@@ -466,6 +469,7 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
             durability,
             limits: settings.broker,
             access: settings.access_rules(),
+            validity: Rc::new(settings.proofs.clone()),
             authenticator: settings.authenticator(),
             seed: exchange.seed,
         },

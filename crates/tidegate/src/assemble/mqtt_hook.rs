@@ -247,6 +247,7 @@ fn read(answer: &[u8], user: Option<&str>) -> Result<Option<Identity>, NoAnswer>
         user: user.map(Into::into),
         address: None,
         expires_at,
+        mark: None,
     }))
 }
 
