@@ -42,6 +42,8 @@ mod drain;
 pub mod durable;
 mod expire;
 mod grant;
+mod hand_over;
+mod handed;
 mod held;
 mod inbox;
 mod input;
@@ -56,6 +58,7 @@ mod packet;
 mod publish;
 pub mod rate;
 mod reauthenticate;
+mod receipts;
 mod remote;
 mod replay;
 mod reply;
@@ -91,10 +94,10 @@ use self::{
     deliver::Unsent,
     durable::{Durability, JointNumber, Journal},
     expire::TimerKey,
+    handed::HandOvers,
     limits::Limits,
     rate::Bucket,
     retained::{RetainedStore, StampClock},
-    route::Source,
     session::{SessionKey, Sessions},
     shard::ShardId,
     shutdown::Shutdown,
@@ -112,6 +115,7 @@ pub use self::{
     message::{Message, MessageParts},
     outbox::Position,
     output::Output,
+    receipts::{Published, Receipt},
     restore::Restored,
     subscriptions::InterestChange,
 };
@@ -171,16 +175,19 @@ pub struct Broker {
     stamps: StampClock,
     journal: Journal,
     crossing: Crossing,
+    handed: HandOvers,
     store: StoreState,
     timers: Timers<TimerKey>,
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
-    /// The last word on what subscribers here want, to each other core.
     /// The joint change that is being made.
     joint: Option<JointNumber>,
+    /// The last word on what subscribers here want, to each other core.
     interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
+    /// Messages of whoever runs the broker that the store or another core has yet to take.
+    receipts: Vec<receipts::Open>,
     /// Messages that are not sent before the store has them, in the order of its batches.
     unsent: VecDeque<Unsent>,
     /// Sessions that new access rules, or proofs, have yet to be asked about.
@@ -216,6 +223,7 @@ impl Broker {
             stamps: StampClock::default(),
             journal: Journal::new(settings.durability, now),
             crossing: Crossing::new(settings.shard, settings.shards),
+            handed: HandOvers::new(settings.shards),
             store: StoreState::Open,
             timers: Timers::default(),
             upkeep_armed: None,
@@ -223,6 +231,7 @@ impl Broker {
             joint: None,
             interest_told: SmallVec::new(),
             holding: Vec::new(),
+            receipts: Vec::new(),
             unsent: VecDeque::new(),
             unchecked: Vec::new(),
             knows_system: false,
@@ -280,9 +289,7 @@ impl Broker {
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),
             Input::System(system) => self.publish_system(now, system.as_deref()),
-            Input::Publish(parts) => {
-                self.route(now, &Rc::new(Message::new(parts)), Source::Broker);
-            }
+            Input::Publish { message, receipt } => self.publish_own(now, message, receipt),
             Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
             Input::Reopen => self.shutdown = None,

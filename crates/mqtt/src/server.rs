@@ -21,6 +21,7 @@ mod meter;
 mod neighbours;
 pub mod operator;
 mod population;
+mod receipts;
 mod send_queue;
 mod serving;
 mod settings;

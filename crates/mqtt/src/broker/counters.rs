@@ -101,6 +101,11 @@ counters! {
     retained_exceeded,
     /// Messages of a shared subscription given to another member.
     shared_redelivered,
+    /// Messages of a shared subscription that another core died over, given to another member.
+    shared_recovered,
+    /// Messages of a shared subscription handed to another core and not kept until it had
+    /// them.
+    hand_overs_exceeded,
     /// Wills published.
     wills_published,
     /// Messages passed to other cores.

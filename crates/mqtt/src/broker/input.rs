@@ -10,6 +10,7 @@ use super::{
     durable::Token,
     limits::Limits,
     message::MessageParts,
+    receipts::Receipt,
     shard::ShardId,
     system::SystemState,
 };
@@ -114,7 +115,12 @@ pub enum Input {
     /// subscribes to that; none when it is not told any longer.
     System(Option<Box<SystemState>>),
     /// Publish this for whoever runs the broker; no access rule is asked.
-    Publish(MessageParts),
+    Publish {
+        /// What.
+        message: MessageParts,
+        /// Named when it is done, or cannot be.
+        receipt: Receipt,
+    },
     /// Disconnect a client.
     Kick {
         /// Its Client Identifier.

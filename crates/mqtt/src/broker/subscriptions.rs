@@ -374,6 +374,13 @@ impl Subscriptions {
         }
     }
 
+    /// The members that another core has have no connection any more.
+    pub(super) fn set_away_offline(&mut self, shard: ShardId) {
+        for (_, group) in &mut self.groups {
+            group.set_away_offline(shard);
+        }
+    }
+
     /// Everything that subscribers here want, as a core is told that knows nothing.
     pub(super) fn wanted_here(&self) -> Vec<InterestChange> {
         let wanted = self.index.ids().into_iter().filter_map(|id| {
@@ -398,6 +405,17 @@ impl Subscriptions {
     }
 
     fn group_changed(&mut self, id: GroupId) {
+        // Who joins and is not there must not seem to be there for a moment: messages would
+        // be handed over for that.
+        let group = self.group(id);
+        let filter = self.index.filter(group.filter);
+        let is_same = |last: &InterestChange| {
+            matches!(last, InterestChange::Group { filter: it, name, .. }
+                if **it == *filter && *name == group.name)
+        };
+        if self.changes.last().is_some_and(is_same) {
+            self.changes.pop();
+        }
         self.tell(|table| table.group_interest(table.group(id)));
     }
 

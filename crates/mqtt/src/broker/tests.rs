@@ -11,6 +11,7 @@ mod identities;
 mod leaving;
 mod model;
 pub(super) mod packets;
+mod receipts;
 mod restarts;
 mod retained;
 mod sessions;

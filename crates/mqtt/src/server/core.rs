@@ -26,6 +26,7 @@ use super::generation::{Alive, Generation, keep_up};
 use super::local;
 use super::meter::Meter;
 use super::neighbours::{Backlog, Neighbours};
+use super::receipts::Receipts;
 use super::settings::ServerSettings;
 use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
@@ -75,6 +76,7 @@ pub(super) struct Core {
     successors: Rc<Notify>,
     meter: Meter,
     gate: Gate,
+    receipts: Receipts,
     tasks: [AbortHandle; 4],
 }
 
@@ -101,6 +103,7 @@ impl Core {
             }),
             meter: Meter::new(exchange.incarnation()),
             gate: Gate::default(),
+            receipts: Receipts::default(),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -269,6 +272,10 @@ impl Core {
         self.broker.borrow_mut().resolve_topic(connection, packet)
     }
 
+    pub(super) fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
     pub(super) fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -387,6 +394,9 @@ impl Core {
                     self.neighbours.borrow_mut().put(to, message);
                 }
                 Some(Output::Commit(commit)) => self.commits.borrow_mut().put(commit),
+                Some(Output::Published(receipt, outcome)) => {
+                    self.receipts.close(receipt, outcome);
+                }
                 // That shows in its connections.
                 Some(Output::Stopped) => {}
                 None => return,

@@ -22,7 +22,7 @@ pub use self::figures::{BrokerFigures, CoreFigures, Traffic};
 pub use self::listing::{
     Cursor, CursorError, PAGE_MAX, Page, RetainedReport, SessionReport, SubscriptionReport, Which,
 };
-pub use self::order::{Kicked, NotPublished};
+pub use self::order::{Kicked, NotPublished, PUBLISH_TIMEOUT};
 pub use self::system::SYSTEM_INTERVAL_MIN;
 pub use self::tap::{TAP_QUEUE, Tap, TapError, TappedMessage};
 use super::core::Core;

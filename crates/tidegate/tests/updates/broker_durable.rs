@@ -247,10 +247,12 @@ fn metrics_tell_what_the_store_has_written_and_what_it_could_not() {
     let (broker, admin) = (Broker::new("os"), free_address());
     let settings = broker.settings(2) + &format!("[admin]\nlisten = \"{admin}\"\n");
     let mut process = Tidegate::start_with_limits(&settings);
-    broker.subscribe("receiver", "news");
-    let (mut sender, _) = broker.connect("sender");
+    // All on one worker: another would have nothing to write, and hear of nothing.
+    let topic = at_home(0, "news");
+    broker.subscribe(&at_home(0, "receiver"), &topic);
+    let (mut sender, _) = broker.connect(&at_home(0, "sender"));
     let payload = "x".repeat(5_000);
-    assert_eq!(sender.publish("news", &payload, false), ReasonCode::Success);
+    assert_eq!(sender.publish(&topic, &payload, false), ReasonCode::Success);
     let (commits, writes) = (
         figure(admin, "commits_total"),
         figure(admin, "writes_total"),
@@ -260,17 +262,32 @@ fn metrics_tell_what_the_store_has_written_and_what_it_could_not() {
     assert_eq!(figure(admin, "failures_total"), 0.0);
     assert_eq!(figure(admin, "records_set_aside_total"), 0.0);
     process.limit_files(Some(0));
-    let refused = sender.publish("news", "refused", false);
+    let refused = sender.publish(&topic, "refused", false);
     assert_eq!(refused, ReasonCode::QuotaExceeded);
     assert!(figure(admin, "failures_total") >= 1.0);
+    // Nor does whoever runs the broker hear that it was published.
+    let publish = |what: &str| {
+        ask(
+            admin,
+            "POST",
+            &format!("/mqtt/publish?topic={topic}&{what}"),
+            "",
+        )
+    };
+    assert_eq!(publish("qos=1").status, 507);
+    assert_eq!(publish("retain=true").status, 507);
+    assert_eq!(publish("qos=0").status, 200);
     assert!(figure(admin, "waiting_commits") >= 1.0);
     process.limit_files(None);
     eventually("room again", || {
-        (sender.publish("news", "after", false) == ReasonCode::Success).then_some(())
+        (sender.publish(&topic, "after", false) == ReasonCode::Success).then_some(())
     });
     eventually("nothing waits", || {
         (figure(admin, "waiting_commits") == 0.0).then_some(())
     });
+    let before = figure(admin, "commits_total");
+    assert_eq!(publish("qos=1").status, 200);
+    assert!(figure(admin, "commits_total") > before, "and it is written");
     process.stop();
 }
 
@@ -388,4 +405,38 @@ fn a_directory_of_two_servers_is_refused_and_so_is_another_directory() {
     // Whoever was there is served still.
     broker.subscribe("receiver", "news");
     process.stop();
+}
+
+#[test]
+fn a_worker_that_dies_while_messages_change_hands_costs_none_of_them() {
+    const MESSAGES: usize = 2_000;
+    let broker = Broker::new("os");
+    let rig = Rig::with("drills = true\n", &broker.settings(2));
+    let (away, comer) = (at_home(0, "away"), at_home(1, "comer"));
+    broker.subscribe(&away, "$share/group/news");
+    let (mut sender, _) = broker.connect(&at_home(0, "sender"));
+    for number in 0..MESSAGES {
+        let reason = sender.publish("news", &number.to_string(), false);
+        assert_eq!(reason, ReasonCode::Success);
+    }
+    // Who comes is handed all that waits for who is away; meanwhile its worker dies.
+    let (mut wire, _) = broker.connect(&comer);
+    let subscribing = thread("comer", move || {
+        // Its connection may end before it hears of it.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wire.subscribe("$share/group/news")
+        }));
+    });
+    let reply = rig.ask("POST", "/drill?worker=1", "");
+    assert_eq!(reply.status, 202, "{}", reply.body);
+    rig.process.next("a worker died and is started again");
+    subscribing.join().unwrap();
+    let mut got = std::collections::BTreeSet::new();
+    eventually("every message", || {
+        for id in [&away, &comer] {
+            let (mut wire, _) = broker.connect(id);
+            got.extend(drained(&mut wire));
+        }
+        (got.len() == MESSAGES).then_some(())
+    });
 }
