@@ -23,7 +23,14 @@ pub const IDL_FILE_BYTES_MAX: usize = 1 << 20;
 /// How deep brackets may lie in each other in a file.
 const NESTING_MAX: usize = 64;
 
-/// How often a typedef or a constant may refer to another in a row.
+/// How many types values and what is in them may have in a service, all together.
+const TYPES_MAX: usize = 100_000;
+
+/// The largest default value, in bytes of the binary protocol.
+const DEFAULT_BYTES_MAX: usize = 64 << 10;
+
+/// How often a type, a service or a constant may refer to another in a row, and how deep
+/// types and constants may lie in each other.
 const REFERENCES_MAX: usize = 64;
 
 /// An IDL file and all it includes.

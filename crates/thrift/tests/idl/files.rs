@@ -13,6 +13,10 @@ fn load(files: &[(&str, &str)]) -> Result<Idl, IdlError> {
     })
 }
 
+fn alone(text: &str) -> [(&str, &str); 1] {
+    [("main.thrift", text)]
+}
+
 fn compile(files: &[(&str, &str)]) -> Result<Schema, IdlError> {
     load(files)?.compile("S")
 }
@@ -77,7 +81,6 @@ fn what_only_reads_otherwise_is_the_same() {
 
 #[test]
 fn mistakes_are_said_to_be_where_they_are() {
-    let main = |text| [("main.thrift", text)];
     let cases = [
         (
             "service S {\n  i32 get(1: strin name)\n}",
@@ -188,7 +191,7 @@ fn mistakes_are_said_to_be_where_they_are() {
         ("struct T {}", "main.thrift: ", "there is no service `S`"),
     ];
     for (text, place, message) in cases {
-        refused(&main(text), place, message);
+        refused(&alone(text), place, message);
     }
 }
 
@@ -253,6 +256,28 @@ fn an_idl_has_its_limits() {
     let deep = format!("typedef {}i32{} A", "list<".repeat(2000), ">".repeat(2000));
     let error = load(&[("main.thrift", &deep)]).unwrap_err();
     assert!(error.message.contains("deep"), "{error}");
+}
+
+#[test]
+fn what_doubles_with_every_line_is_refused() {
+    let mut types = "typedef i32 T0\n".to_owned();
+    let mut constants = "typedef list<i32> L0\nconst L0 C0 = [1]\n".to_owned();
+    for at in 1..30 {
+        let before = at - 1;
+        types += &format!("typedef map<T{before}, T{before}> T{at}\n");
+        constants += &format!("typedef list<L{before}> L{at}\n");
+        constants += &format!("const L{at} C{at} = [C{before}, C{before}]\n");
+    }
+    types += "service S { T29 get() }";
+    constants += "service S { void get(1: L29 a = C29) }";
+    refused(&alone(&types), "main.thrift:", "more than 100000 types");
+    refused(
+        &alone(&constants),
+        "main.thrift:61:18: ",
+        "more than 65536 bytes",
+    );
+    let itself = "typedef list<B> A\ntypedef set<A> B\nservice S { A get() }";
+    refused(&alone(itself), "main.thrift:", "more than 64 deep");
 }
 
 #[test]

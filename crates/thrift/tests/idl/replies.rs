@@ -164,8 +164,7 @@ fn what_does_not_keep_to_the_idl_is_refused_with_its_path() {
 
 #[test]
 fn json_is_bounded_in_depth_and_size() {
-    let schema =
-        self::schema("struct A { 1: list<A> a } service S { A get(), list<bool> bools() }");
+    let schema = schema("struct A { 1: list<A> a } service S { A get(), list<bool> bools() }");
     let deep = |levels: usize| {
         let mut body = b"\x0c\0\0".to_vec();
         for _ in 0..levels {

@@ -6,7 +6,7 @@ use pilota_thrift_parser::{ConstValue, Ident, Item, Path};
 use super::super::json::parse_uuid;
 use super::super::schema::{Presence, Shape, Type};
 use super::resolve::{Compiler, Site, spelt};
-use super::{IdlError, REFERENCES_MAX};
+use super::{DEFAULT_BYTES_MAX, IdlError, REFERENCES_MAX};
 
 /// A value and the file whose names it uses.
 #[derive(Clone, Copy)]
@@ -49,6 +49,11 @@ impl<'f> Compiler<'f> {
         let Some(references_left) = references_left.checked_sub(1) else {
             return Err("the default value is defined by itself".to_owned());
         };
+        if out.len() > DEFAULT_BYTES_MAX {
+            return Err(format!(
+                "the default value has more than {DEFAULT_BYTES_MAX} bytes"
+            ));
+        }
         match (kind, constant.value) {
             (kind, ConstValue::Path(path)) => match self.referred(kind, constant.file, path)? {
                 Referred::Constant(constant) => {

@@ -10,7 +10,7 @@ use super::super::schema::{
     self, AnswerKind, Enumeration, Field, Method, Presence, Schema, Shape, Struct, Type,
 };
 use super::source::Loaded;
-use super::{IdlError, REFERENCES_MAX};
+use super::{IdlError, REFERENCES_MAX, TYPES_MAX};
 
 /// Where something is declared: the file, and the name there.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,9 @@ pub(super) struct Compiler<'f> {
     waiting: Vec<Waiting<'f>>,
     /// The fields of each struct, for their defaults.
     declared: Vec<(Site<'f>, &'f [Declared])>,
+    /// How deep the type lies that is looked at, and how many were.
+    depth: usize,
+    types: usize,
 }
 
 impl<'f> Compiler<'f> {
@@ -45,6 +48,8 @@ impl<'f> Compiler<'f> {
             known: HashMap::new(),
             waiting: Vec::new(),
             declared: Vec::new(),
+            depth: 0,
+            types: 0,
         }
     }
 
@@ -217,7 +222,23 @@ impl<'f> Compiler<'f> {
         i16::try_from(field.id).map_err(|_| self.mistake(site, "the field's number does not fit"))
     }
 
+    /// A type may lie in itself by a typedef, or be twice in one that is twice in another.
     fn kind(&mut self, site: Site<'f>, named: &'f Named) -> Result<Type, IdlError> {
+        self.types += 1;
+        if self.types > TYPES_MAX {
+            return Err(self.mistake(site, format!("more than {TYPES_MAX} types")));
+        }
+        if self.depth >= REFERENCES_MAX {
+            let message = format!("types more than {REFERENCES_MAX} deep in each other");
+            return Err(self.mistake(site, message));
+        }
+        self.depth += 1;
+        let kind = self.kind_within(site, named);
+        self.depth -= 1;
+        kind
+    }
+
+    fn kind_within(&mut self, site: Site<'f>, named: &'f Named) -> Result<Type, IdlError> {
         Ok(match &named.0 {
             Ty::Bool => Type::Bool,
             Ty::Byte | Ty::I8 => Type::Byte,

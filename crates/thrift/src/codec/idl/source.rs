@@ -182,11 +182,14 @@ fn declared_name(item: &Item) -> Option<&str> {
     })
 }
 
+/// What the parser says in front of a place.
+const PLACE: &str = " line ";
+
 /// The parser's own words for the first mistake, which begin with its place:
 /// `... line 3:14 - found '}' at 50..51 expected ...`.
 fn syntax_error(name: &str, summary: &str) -> IdlError {
-    let placed = summary.to_ascii_lowercase().find("line ").and_then(|at| {
-        let rest = &summary[at + "line ".len()..];
+    let placed = summary.to_ascii_lowercase().find(PLACE).and_then(|at| {
+        let rest = &summary[at + PLACE.len()..];
         let (place, reason) = rest.split_once(" - ")?;
         let (line, column) = place.split_once(':')?;
         let reason = reason.lines().next()?;

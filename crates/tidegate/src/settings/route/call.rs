@@ -16,7 +16,7 @@ use tidegate_thrift::codec::{
 };
 use toml::de::DeValue;
 
-use crate::settings::findings::{Finding, Mention};
+use crate::settings::findings::{Finding, Mention, Span};
 use crate::settings::found::{Found, all, quoted};
 use crate::settings::references::References;
 use crate::settings::scalars::Zero;
@@ -186,8 +186,17 @@ fn known_method(found: &Found<'_>, name: &str, schema: Option<&Schema>) -> Optio
 }
 
 fn refuse_name<T>(found: &Found<'_>, what: &str, name: &str, known: Vec<&str>) -> Option<T> {
+    refuse_name_at(found.span(), found, (what, name), known)
+}
+
+fn refuse_name_at<T>(
+    span: Span,
+    found: &Found<'_>,
+    (what, name): (&str, &str),
+    known: Vec<&str>,
+) -> Option<T> {
     let message = format!("the IDL has no {what} {}", quoted(name));
-    let finding = found.finding(message);
+    let finding = Finding::new(span, found.path().clone(), message);
     let finding = match nearest(name, known.iter().copied()) {
         Some(near) => finding
             .expected(format!("{near:?}"))
@@ -220,10 +229,10 @@ fn read_exceptions(
 ) -> Option<BTreeMap<Box<str>, StatusCode>> {
     let schema = schema?;
     let entries = found.entries(EXCEPTIONS)?;
-    let entries = all(entries.into_iter().map(|(name, _, found)| {
+    let entries = all(entries.into_iter().map(|(name, span, found)| {
         if !schema.exceptions().any(|known| known == name) {
             let known = schema.exceptions().collect();
-            return refuse_name(&found, "exception", name, known);
+            return refuse_name_at(span, &found, ("exception", name), known);
         }
         let status = match found.value() {
             DeValue::Integer(status) => status.as_str().parse().ok(),
