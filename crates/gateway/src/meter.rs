@@ -84,22 +84,22 @@ const EJECTED_ENDPOINTS_MAX: usize = 1024;
 
 impl UpstreamCells {
     /// A request went out on a kept connection.
-    pub fn count_reused(&self) {
+    pub(crate) fn count_reused(&self) {
         self.reused.add(1);
     }
 
     /// A connection was made.
-    pub fn count_connected(&self) {
+    pub(crate) fn count_connected(&self) {
         self.connected.add(1);
     }
 
     /// A connection was not made.
-    pub fn count_failed(&self) {
+    pub(crate) fn count_failed(&self) {
         self.failed.add(1);
     }
 
     /// An endpoint was ejected, and will be back at `until`.
-    pub fn count_ejected(&self, endpoint: &str, until: Tick) {
+    pub(crate) fn count_ejected(&self, endpoint: &str, until: Tick) {
         self.ejected.add(1);
         let mut out = self.out_until();
         if out.len() >= EJECTED_ENDPOINTS_MAX && !out.contains_key(endpoint) {
