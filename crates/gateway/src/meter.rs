@@ -77,22 +77,22 @@ pub struct UpstreamCells {
 
 impl UpstreamCells {
     /// A request went out on a kept connection.
-    pub fn count_reused(&self) {
+    pub(crate) fn count_reused(&self) {
         self.reused.add(1);
     }
 
     /// A connection was made.
-    pub fn count_connected(&self) {
+    pub(crate) fn count_connected(&self) {
         self.connected.add(1);
     }
 
     /// A connection was not made.
-    pub fn count_failed(&self) {
+    pub(crate) fn count_failed(&self) {
         self.failed.add(1);
     }
 
     /// An endpoint was ejected.
-    pub fn count_ejected(&self) {
+    pub(crate) fn count_ejected(&self) {
         self.ejected.add(1);
     }
 }

@@ -114,10 +114,7 @@ impl MakeService for EchoFactory {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut manager = WorkerManager::new(RuntimeConfig {
-        workers: 1,
-        ..RuntimeConfig::default()
-    });
+    let mut manager = WorkerManager::new(RuntimeConfig::of_workers(1));
     manager.spawn_workers_async();
     let listeners = ListenerBuilder::try_from("127.0.0.1:0")?;
     let deploy = |greeting| Change::deploy("echo", EchoFactory { greeting }, listeners.clone());

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tidegate_gateway::balance::Balance;
 use tidegate_gateway::ejection::EjectionPolicy;
 use tidegate_gateway::health::{HealthCheck, Thresholds};
+use tidegate_gateway::upstream::DEFAULT_RETRIES;
 use toml::de::DeValue;
 
 /// One upstream.
@@ -129,7 +130,7 @@ impl Upstream {
             .or(HostHeader::Preserve);
         let retries = section.integer("retries", 0..=RETRIES_MAX);
         let retries = retries.about("How often a request that is safe to repeat is tried again.");
-        let retries = retries.or(1);
+        let retries = retries.or(DEFAULT_RETRIES);
         let health = section.optional_table("health", read_health);
         let ejection = section.table("ejection", read_ejection);
         let (endpoints, tls) = (endpoints?, tls?);

@@ -4,6 +4,7 @@
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName};
 
+use super::line::FieldLines;
 use super::scan::{BlockLimits, BlockScanner, LINE_END};
 use super::{MAX_HEADER_COUNT, ParseError, fields};
 
@@ -92,15 +93,9 @@ impl TrailerParser {
         if length == LINE_END {
             return Ok(Some(HeaderMap::new()));
         }
-        let mut table = [httparse::EMPTY_HEADER; MAX_HEADER_COUNT];
-        let table = &mut table[..self.count_max.min(MAX_HEADER_COUNT)];
-        let parsed = httparse::parse_headers(&section, table)
-            .map_err(|error| fields::refused(error, ParseError::HeaderName))?;
-        let httparse::Status::Complete((_, lines)) = parsed else {
-            return Err(ParseError::HeaderName);
-        };
+        let mut lines = FieldLines::of(&section, self.count_max.min(MAX_HEADER_COUNT));
         let mut trailers = HeaderMap::new();
-        for line in lines {
+        while let Some(line) = lines.next()? {
             let (name, value) = fields::field(&section, line)?;
             match rule(&name) {
                 TrailerRule::Keep => {
