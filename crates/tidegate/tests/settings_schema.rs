@@ -247,6 +247,23 @@ fn keys_that_depend_on_each_other_are_judged_alike() {
     }
 }
 
+#[test]
+fn a_mistake_is_shown_where_it_is() {
+    let file = json(
+        "[servers.web]\nprotocol = \"http\"\nlisten = \"127.0.0.1:0\"\n\
+         timeouts = { idle = 5, idel = \"5s\" }\n",
+    );
+    let errors = validator().iter_errors(&file);
+    let mut places: Vec<String> = errors
+        .map(|error| error.instance_path().to_string())
+        .collect();
+    places.sort();
+    assert_eq!(
+        places,
+        ["/servers/web/timeouts", "/servers/web/timeouts/idle"]
+    );
+}
+
 fn printed(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(arguments)

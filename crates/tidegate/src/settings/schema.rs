@@ -4,6 +4,8 @@
 //! take. What they know beyond that - addresses, host names, paths, files, and which
 //! names are defined - it does not.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::NAME_BYTES_MAX;
@@ -23,20 +25,69 @@ pub fn schema() -> Value {
 
 fn table(of: &Table) -> Value {
     let alternatives = of.alternatives();
-    match alternatives.as_slice() {
-        [(_, table)] => object(table, &[]),
-        // Spelt out one by one, because that is what editors complete best.
-        _ => {
-            let one = |(conditions, table): &(Vec<Condition>, Table)| object(table, conditions);
-            json!({
-                "description": of.about,
-                "oneOf": alternatives.iter().map(one).collect::<Vec<_>>(),
-            })
-        }
+    if let [(_, table)] = alternatives.as_slice() {
+        return object(table);
     }
+    // Not `oneOf`: an editor could only say that none of them fits, and not where.
+    let cases: Vec<Value> = alternatives
+        .iter()
+        .map(|(conditions, table)| json!({ "if": holds(conditions), "then": object(table) }))
+        .collect();
+    let mut schema = hints(alternatives.iter().map(|(_, table)| table));
+    for key in &of.keys {
+        schema["properties"][key.name] = property(key);
+    }
+    let required = of
+        .keys
+        .iter()
+        .filter(|key| key.presence == Presence::Required);
+    schema["required"] = required.map(|key| key.name).collect();
+    schema["type"] = "object".into();
+    schema["description"] = of.about.into();
+    schema["allOf"] = cases.into();
+    schema
 }
 
-fn object(table: &Table, conditions: &[Condition]) -> Value {
+fn holds(conditions: &[Condition]) -> Value {
+    let holds = |condition: &Condition| match condition {
+        Condition::Word(key, word) => {
+            json!({ "properties": { *key: { "const": word } }, "required": [key] })
+        }
+        Condition::Present(key) => json!({ "required": [key] }),
+        Condition::Absent(key) => json!({ "not": { "required": [key] } }),
+    };
+    json!({ "allOf": conditions.iter().map(holds).collect::<Vec<_>>() })
+}
+
+/// What an editor can propose where it depends on other keys what is right: every key that
+/// is in one of the `tables`. Refuses nothing.
+fn hints<'t>(tables: impl Iterator<Item = &'t Table>) -> Value {
+    let mut properties = Map::new();
+    let mut below: BTreeMap<&str, Vec<Table>> = BTreeMap::new();
+    for key in tables.flat_map(|table| &table.keys) {
+        let mut hint = json!({ "description": key.about });
+        if let Presence::Default(default) = &key.presence {
+            hint["default"] = default.clone();
+        }
+        properties.entry(key.name).or_insert(hint);
+        let inner = key
+            .shapes
+            .list()
+            .into_iter()
+            .filter_map(|shape| match shape {
+                Shape::Table(table) => Some(table),
+                _ => None,
+            });
+        below.entry(key.name).or_default().extend(inner);
+    }
+    for (name, tables) in below.iter().filter(|(_, tables)| !tables.is_empty()) {
+        let inner = hints(tables.iter());
+        properties[*name]["properties"] = inner["properties"].clone();
+    }
+    json!({ "properties": properties })
+}
+
+fn object(table: &Table) -> Value {
     let mut properties = Map::new();
     let mut required: Vec<&str> = Vec::new();
     for key in &table.keys {
@@ -45,28 +96,12 @@ fn object(table: &Table, conditions: &[Condition]) -> Value {
             required.push(key.name);
         }
     }
-    let mut title = Vec::new();
-    for condition in conditions {
-        match condition {
-            Condition::Word(key, word) => {
-                let about = properties[*key]["description"].take();
-                let only = json!({ "description": about, "const": word });
-                properties.insert((*key).to_owned(), only);
-                title.push(format!("{key} = {word:?}"));
-            }
-            Condition::Present(key) => title.push(format!("with {key}")),
-            Condition::Absent(key) => title.push(format!("without {key}")),
-        }
-    }
     let mut schema = json!({
         "type": "object",
         "description": table.about,
         "properties": properties,
         "additionalProperties": false,
     });
-    if !title.is_empty() {
-        schema["title"] = title.join(", ").into();
-    }
     let rules = rules(table, &mut required);
     if !required.is_empty() {
         schema["required"] = required.into();
