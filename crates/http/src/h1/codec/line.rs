@@ -5,6 +5,8 @@
 //! line is what comes before the next `\r`. Names, values and targets are
 //! validated where they get their types; what is checked here is their places.
 
+use std::slice;
+
 use memchr::memchr;
 
 use super::ParseError;
@@ -31,9 +33,41 @@ pub(super) struct StatusLine<'a> {
 /// Field lines up to the empty line (RFC 9112 section 5).
 #[derive(Clone, Debug)]
 pub(super) struct FieldLines<'a> {
-    rest: &'a [u8],
+    lines: Lines<'a>,
     /// How many more there may be.
     left: usize,
+}
+
+/// Lines of any kind.
+#[derive(Clone, Debug)]
+struct Lines<'a> {
+    block: &'a [u8],
+    /// Where the next one begins.
+    at: usize,
+    /// Where the first ones end.
+    ends: slice::Iter<'a, u32>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(block: &'a [u8], ends: &'a [u32]) -> Self {
+        Self {
+            block,
+            at: 0,
+            ends: ends.iter(),
+        }
+    }
+
+    /// The next line, without its end; empty behind the last.
+    #[inline]
+    fn next(&mut self) -> &'a [u8] {
+        let rest = self.block.get(self.at..).unwrap_or(&[]);
+        let length = match self.ends.next() {
+            Some(&end) => end as usize - self.at,
+            None => memchr(b'\r', rest).unwrap_or(rest.len()),
+        };
+        self.at += length + LINE_END;
+        &rest[..length]
+    }
 }
 
 /// One field line: everything before the colon, and after it without the white
@@ -45,9 +79,18 @@ pub(super) struct FieldLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// Takes a head apart; at most `count_max` of its fields will be read.
-    pub(super) fn of(head: &'a [u8], count_max: usize) -> Result<Self, ParseError> {
-        let (line, fields) = first_line(head, count_max);
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    pub(super) fn of(
+        head: &'a [u8],
+        ends: &'a [u32],
+        count_max: usize,
+    ) -> Result<Self, ParseError> {
+        let mut lines = Lines::of(head, ends);
+        let line = lines.next();
+        let fields = FieldLines {
+            lines,
+            left: count_max,
+        };
         let minor = match line.last_chunk() {
             Some(b" HTTP/1.1") => Minor::Http11,
             Some(b" HTTP/1.0") => Minor::Http10,
@@ -75,9 +118,18 @@ impl<'a> RequestLine<'a> {
 }
 
 impl<'a> StatusLine<'a> {
-    /// Takes a head apart; at most `count_max` of its fields will be read.
-    pub(super) fn of(head: &'a [u8], count_max: usize) -> Result<Self, ParseError> {
-        let (line, fields) = first_line(head, count_max);
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    pub(super) fn of(
+        head: &'a [u8],
+        ends: &'a [u32],
+        count_max: usize,
+    ) -> Result<Self, ParseError> {
+        let mut lines = Lines::of(head, ends);
+        let line = lines.next();
+        let fields = FieldLines {
+            lines,
+            left: count_max,
+        };
         let (version, rest) = line.split_first_chunk().ok_or(ParseError::StatusLine)?;
         let minor = match version {
             b"HTTP/1.1" => Minor::Http11,
@@ -104,9 +156,9 @@ impl<'a> StatusLine<'a> {
 
 impl<'a> FieldLines<'a> {
     /// The lines of a section without a first line of another kind.
-    pub(super) const fn of(section: &'a [u8], count_max: usize) -> Self {
+    pub(super) fn of(section: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
         Self {
-            rest: section,
+            lines: Lines::of(section, ends),
             left: count_max,
         }
     }
@@ -120,11 +172,10 @@ impl<'a> FieldLines<'a> {
     /// type refuses.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<FieldLine<'a>>, ParseError> {
-        let (line, rest) = split_line(self.rest);
+        let line = self.lines.next();
         if line.is_empty() {
             return Ok(None);
         }
-        self.rest = rest;
         self.left = self.left.checked_sub(1).ok_or(ParseError::TooManyHeaders)?;
         let colon = memchr(b':', line).ok_or(ParseError::HeaderName)?;
         Ok(Some(FieldLine {
@@ -132,17 +183,6 @@ impl<'a> FieldLines<'a> {
             value: trimmed(&line[colon + 1..]),
         }))
     }
-}
-
-fn first_line(head: &[u8], count_max: usize) -> (&[u8], FieldLines<'_>) {
-    let (line, rest) = split_line(head);
-    (line, FieldLines::of(rest, count_max))
-}
-
-/// A line without its end, and what follows.
-fn split_line(block: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr(b'\r', block).unwrap_or(block.len());
-    (&block[..end], block.get(end + LINE_END..).unwrap_or(&[]))
 }
 
 /// RFC 9110 section 5.5: white space around a value is no part of it.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
 use super::fields::{self, HostField, Sender};
 use super::framing::Minor;
 use super::line::RequestLine;
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, target};
 
 /// A request up to its body, with everything the connection must know.
@@ -111,12 +111,17 @@ impl RequestParser {
         buffer: &mut BytesMut,
         limits: &Limits,
     ) -> Result<Option<RequestHead>, ParseError> {
+        let mut ends = LineEnds::new();
         let length = loop {
-            match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+            match self
+                .scanner
+                .find_end(buffer, &BlockLimits::head(limits), &mut ends)?
+            {
                 None => return Ok(None),
                 Some(LINE_END) if self.leading == LeadingLine::Allowed => {
                     buffer.advance(LINE_END);
                     self.leading = LeadingLine::Skipped;
+                    ends = LineEnds::new();
                     self.scanner = BlockScanner::head();
                 }
                 Some(LINE_END) => return Err(ParseError::EmptyRequestLine),
@@ -126,7 +131,7 @@ impl RequestParser {
         self.scanner = BlockScanner::head();
         self.leading = LeadingLine::Allowed;
         let head = buffer.split_to(length).freeze();
-        parse_head(&head, &mut self.spare, limits).map(Some)
+        parse_head(&head, ends.offsets(), &mut self.spare, limits).map(Some)
     }
 }
 
@@ -139,10 +144,11 @@ impl Default for RequestParser {
 /// `map` is empty.
 fn parse_head(
     head: &Bytes,
+    ends: &[u32],
     map: &mut HeaderMap,
     limits: &Limits,
 ) -> Result<RequestHead, ParseError> {
-    let line = RequestLine::of(head, limits.header_count.min(MAX_HEADER_COUNT))?;
+    let line = RequestLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
     let minor = line.minor;
     let method = Method::from_bytes(line.method).map_err(|_| ParseError::RequestLine)?;
     let uri = target::parse(&method, head.slice_ref(line.target))

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Response, StatusCode, response};
 
 use super::fields::{self, Sender};
 use super::line::StatusLine;
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError};
 
 /// A response up to its body, with everything the connection must know.
@@ -102,14 +102,18 @@ impl ResponseParser {
         request: &Method,
         limits: &Limits,
     ) -> Result<Option<ResponseHead>, ParseError> {
-        let length = match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+        let mut ends = LineEnds::new();
+        let length = match self
+            .scanner
+            .find_end(buffer, &BlockLimits::head(limits), &mut ends)?
+        {
             None => return Ok(None),
             Some(LINE_END) => return Err(ParseError::StatusLine),
             Some(length) => length,
         };
         self.scanner = BlockScanner::head();
         let head = buffer.split_to(length).freeze();
-        parse_head(&head, &mut self.spare, request, limits).map(Some)
+        parse_head(&head, ends.offsets(), &mut self.spare, request, limits).map(Some)
     }
 }
 
@@ -122,11 +126,12 @@ impl Default for ResponseParser {
 /// `map` is empty.
 fn parse_head(
     head: &Bytes,
+    ends: &[u32],
     map: &mut HeaderMap,
     request: &Method,
     limits: &Limits,
 ) -> Result<ResponseHead, ParseError> {
-    let line = StatusLine::of(head, limits.header_count.min(MAX_HEADER_COUNT))?;
+    let line = StatusLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
     let minor = line.minor;
     let status = StatusCode::from_bytes(line.code).map_err(|_| ParseError::StatusLine)?;
     let fields = fields::collect(head, line.fields, Sender::Server, map)?;

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::line::FieldLines;
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{MAX_HEADER_COUNT, ParseError, fields};
 
 /// What may become of a field that came after the body.
@@ -86,14 +86,19 @@ impl TrailerParser {
     /// Takes the section off the front of `buffer` once it is whole.
     pub(super) fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<HeaderMap>, ParseError> {
         let limits = BlockLimits::trailers(self.bytes_max);
-        let Some(length) = self.scanner.find_end(buffer, &limits)? else {
+        let mut ends = LineEnds::new();
+        let Some(length) = self.scanner.find_end(buffer, &limits, &mut ends)? else {
             return Ok(None);
         };
         let section = buffer.split_to(length).freeze();
         if length == LINE_END {
             return Ok(Some(HeaderMap::new()));
         }
-        let mut lines = FieldLines::of(&section, self.count_max.min(MAX_HEADER_COUNT));
+        let mut lines = FieldLines::of(
+            &section,
+            ends.offsets(),
+            self.count_max.min(MAX_HEADER_COUNT),
+        );
         let mut trailers = HeaderMap::new();
         while let Some(line) = lines.next()? {
             let (name, value) = fields::field(&section, line)?;
