@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+use tidegate::cli::Cli;
 use tidegate::settings;
 
 fn source() -> PathBuf {
@@ -172,5 +174,56 @@ fn every_chapter_is_in_the_book_and_its_code_is_compiled() {
             !has_code || compiled.contains(&format!("src/{chapter}")),
             "{chapter} has code, and guide.rs does not have it"
         );
+    }
+}
+
+/// The texts after each `start` in all chapters, each with its chapter.
+fn after(start: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (chapter, text) in chapters() {
+        let rests = text.split(start).skip(1);
+        found.extend(rests.map(|rest| (chapter.clone(), rest.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn every_command_is_one() {
+    let tidegate = Cli::command();
+    let mut named = 0;
+    for (chapter, rest) in after("`tidegate ").into_iter().chain(after("\ntidegate ")) {
+        let line = rest.split(['`', '\n']).next().unwrap();
+        let mut command = &tidegate;
+        for word in line.split_whitespace() {
+            if !command.has_subcommands() || word.starts_with('-') {
+                break;
+            }
+            let inner = command.find_subcommand(word);
+            command = inner.unwrap_or_else(|| panic!("{chapter}: tidegate {line}: no {word}"));
+            named += 1;
+        }
+    }
+    assert!(named > 10, "only {named} commands were found");
+}
+
+#[test]
+fn every_metric_is_one() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/tidegate/src/admin");
+    let files = fs::read_dir(place.join("metrics")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let source: String = files
+        .chain([place.join("metrics.rs")])
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let metrics: Vec<_> = after("`tidegate_")
+        .into_iter()
+        .map(|(chapter, rest)| (chapter, rest.split('`').next().unwrap().to_owned()))
+        // Crates' names look alike.
+        .filter(|(_, name)| !name.contains("::"))
+        .collect();
+    assert!(metrics.len() > 10, "only {} metrics", metrics.len());
+    for (chapter, name) in metrics {
+        let quoted = format!("\"tidegate_{name}\"");
+        assert!(source.contains(&quoted), "{chapter}: tidegate_{name}");
     }
 }
