@@ -263,7 +263,7 @@ impl Endpoint {
             name: address.into(),
             host,
             key,
-            home: pool::home(&pool, upstream.pool),
+            home: pool.home(upstream.pool),
             pool,
             limits: upstream.pool,
         }

@@ -1,7 +1,8 @@
-"""Calls of two Python implementations through the gateway, to servers of both.
+"""Calls of several implementations through the gateway, to servers of all of them.
 
 Every client speaks each transport and protocol to a gateway that speaks each transport and
-protocol to a server of either implementation: the gateway translates wherever they differ.
+protocol to a server of each implementation: the gateway translates wherever they differ.
+The one that a compiler generated takes part if thrift.sh could build it.
 """
 
 import itertools
@@ -13,10 +14,13 @@ import tempfile
 import time
 
 import apache
+import generated
 import thriftpy
 
-LIBRARIES = [apache, thriftpy]
+LIBRARIES = [apache, thriftpy] + ([generated] if generated.PROGRAM else [])
 SPELLINGS = list(itertools.product(["framed", "unframed"], ["binary", "compact"]))
+# Only this one can leave the version out.
+OLD_SPELLINGS = [("framed", "binary_old"), ("unframed", "binary_old")]
 
 # By the numbers of the specification.
 UNKNOWN_METHOD, INTERNAL_ERROR = 1, 6
@@ -111,6 +115,8 @@ def raises(kind, call):
 
 def check(library, port, transport, protocol):
     """All calls over one connection."""
+    if library is generated:
+        return generated.check(port, transport, protocol)
     client = library.Client(port, transport, protocol)
     client.call("ping")
     for values in [VALUES, EMPTY]:
@@ -128,6 +134,8 @@ def check(library, port, transport, protocol):
 
 
 def check_dead(library, port, transport, protocol):
+    if library is generated:
+        return generated.check_dead(port, transport, protocol)
     client = library.Client(port, transport, protocol)
     # Twice: the connection is not lost to it.
     for _ in range(2):
@@ -154,7 +162,10 @@ def main(program):
         try:
             wait_for(dead_front)
             passed = 0
-            for client, spelling in itertools.product(LIBRARIES, SPELLINGS):
+            clients = list(itertools.product(LIBRARIES, SPELLINGS))
+            if generated in LIBRARIES:
+                clients += itertools.product([generated], OLD_SPELLINGS)
+            for client, spelling in clients:
                 for port, (library, behind) in zip(front, servers):
                     what = f"{client.NAME} {spelling} to {library.NAME} {behind}"
                     try:

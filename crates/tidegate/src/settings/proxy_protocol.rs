@@ -18,14 +18,17 @@ pub(super) fn read(section: &mut Section<'_>, listen: &[Listen]) -> Option<Proxy
     Some(read.map_or(ProxyProtocolMode::Off, ProxyProtocolMode::On))
 }
 
-/// Whether the server has a listener that anybody could send a header to.
+/// Whether anybody could send the server a header: by a listener of its own, or by that of
+/// another server, whatever it is.
 fn needs_trust(listen: &[Listen]) -> bool {
     let is_unix = |listen: &Listen| matches!(listen.address, ListenAddr::Unix(_));
-    !listen.iter().all(is_unix)
+    listen.is_empty() || !listen.iter().all(is_unix)
 }
 
 fn read_options(section: &mut Section<'_>, needs_trust: bool) -> Option<ProxyProtocolOptions> {
     section.about("Connections begin with a PROXY header (version 1 or 2) that names the client.");
+    // Where what may be is outlined it may be absent: not every server needs it.
+    let needs_trust = needs_trust && !section.is_outlined();
     let trust = networks(section, "trust");
     let trust =
         trust.about("Where the proxies are; required unless all listeners are Unix sockets.");

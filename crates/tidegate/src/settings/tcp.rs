@@ -20,6 +20,8 @@ pub struct Tcp {
     pub routing: Routing,
     /// Which PROXY protocol header endpoints are sent, if any.
     pub send_proxy_protocol: Option<ProxyVersion>,
+    /// Whether its connections are in the access log, if there is one.
+    pub access_log: bool,
     /// How long things may take.
     pub timeouts: TcpTimeouts,
     /// From accepting a connection to the end of its TLS handshake.
@@ -73,6 +75,10 @@ impl Tcp {
             )
             .about("Which PROXY protocol header endpoints are sent; none without it.")
             .optional();
+        let access_log = section.boolean("access_log");
+        let access_log =
+            access_log.about("Whether its connections are in the access log, if there is one.");
+        let access_log = access_log.or(true);
         let timeouts = section.table("timeouts", read_timeouts);
         let connections = section.table("limits", |section| {
             section.about("How much there may be of things.");
@@ -86,6 +92,7 @@ impl Tcp {
                 (None, None) => return None,
             },
             send_proxy_protocol: send_proxy_protocol?,
+            access_log,
             timeouts,
             tls_handshake,
             connections: connections?,

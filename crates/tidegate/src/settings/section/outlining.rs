@@ -23,6 +23,11 @@ impl<'a> Section<'a> {
         section.outline.unwrap_or_default()
     }
 
+    /// Whether what its reader asks is noted, and nothing is there.
+    pub(in super::super) fn is_outlined(&self) -> bool {
+        self.outline.is_some()
+    }
+
     /// Says in one line what the section is about.
     pub(in super::super) fn about(&mut self, about: &'static str) {
         if let Some(outline) = &mut self.outline {
