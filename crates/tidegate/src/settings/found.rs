@@ -180,6 +180,7 @@ impl<'a> Found<'a> {
                 let of = Shapes::default();
                 shapes.add(Shape::Names {
                     naming,
+                    expected: expected.to_owned(),
                     of: of.clone(),
                 });
                 return Some(vec![("NAME", 0..0, Self::outlined(self.findings, of))]);

@@ -42,7 +42,11 @@ pub(super) enum Shape {
     /// Any number of what is inside.
     Array(Shapes),
     /// A table whose keys are the user's.
-    Names { naming: Naming, of: Shapes },
+    Names {
+        naming: Naming,
+        expected: String,
+        of: Shapes,
+    },
     /// A table with keys of its own.
     Table(Table),
 }

@@ -116,6 +116,7 @@ impl Page {
                 Shape::Names {
                     of,
                     naming: Naming::Site,
+                    ..
                 } => {
                     self.below(&path.child("NAME"), &of);
                 }
@@ -178,9 +179,11 @@ fn one(shape: &Shape) -> String {
             [Shape::Table(_)] => "an array of tables".to_owned(),
             _ => format!("an array, each {}", any_of(of)),
         },
-        Shape::Names { naming, of } => match naming {
+        Shape::Names {
+            naming, expected, ..
+        } => match naming {
             Naming::Site => "tables by name".to_owned(),
-            Naming::Free => format!("a table of names, each with {}", any_of(of)),
+            Naming::Free => expected.clone(),
         },
         Shape::Table(_) => "a table".to_owned(),
     }

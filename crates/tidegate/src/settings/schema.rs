@@ -180,7 +180,7 @@ fn one(shape: &Shape) -> Value {
             ] })
         }
         Shape::Array(of) => json!({ "type": "array", "items": any_of(of) }),
-        Shape::Names { naming, of } => {
+        Shape::Names { naming, of, .. } => {
             let mut schema = json!({ "type": "object", "additionalProperties": any_of(of) });
             if *naming == Naming::Site {
                 let pattern = format!("^[A-Za-z0-9_-]{{1,{NAME_BYTES_MAX}}}$");
