@@ -23,6 +23,7 @@ use tidegate_service::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+// ANCHOR: gateway
 /// What is deployed, whatever it is made of: origins and the gateway run on the same workers.
 type Chain = ArcAsyncMakeService<BoxedService<Accepted, (), Fault>, Infallible>;
 type Manager = WorkerManager<Chain, ListenerBuilder>;
@@ -70,6 +71,8 @@ fn gateway(origins: &[SocketAddr], news: Option<&'static str>) -> Result<Chain, 
     let site = SiteSpec::new(RouteTable::build(routes)?, upstreams);
     Ok(http(SiteFactory::new(site)))
 }
+
+// ANCHOR_END: gateway
 
 /// Deploys, and says where it listens.
 async fn deploy(manager: &Manager, site: &str, chain: Chain) -> Result<SocketAddr, Box<dyn Error>> {

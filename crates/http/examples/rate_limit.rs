@@ -21,6 +21,7 @@ use tidegate_service::{AsyncMakeService, FactoryStack, Service, layer_fn, make_c
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+// ANCHOR: layer
 /// How long requests are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
 /// How many clients are told apart in a window; newcomers beyond them have to wait.
@@ -114,6 +115,8 @@ fn chain(requests_max: u32) -> impl ChainFactory {
         }));
     HttpServerFactory::new(ServerSettings::default(), handlers.into_inner())
 }
+
+// ANCHOR_END: layer
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

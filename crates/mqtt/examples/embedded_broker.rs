@@ -21,6 +21,7 @@ use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_runtime::local::block_on;
 use tidegate_service::{FactoryStack, MakeService, Service, layer_fn};
 
+// ANCHOR: start
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("127.0.0.1:0");
@@ -46,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     broker.stop();
     Ok(())
 }
+// ANCHOR_END: start
 
 /// Is told what happens.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //!
 //! `cargo run -p tidegate-orchestrator --example echo`: the clients are in the program, too.
 
+// ANCHOR: imports
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,10 +19,10 @@ use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_service::{MakeService, Service};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+// ANCHOR_END: imports
 
+// ANCHOR: codec
 const LINE_BYTES_MAX: usize = 1024;
-/// How long a client may neither send a line nor take one.
-const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// The codec: lines out of bytes. It knows no socket, so it can be tested without one.
 #[derive(Default)]
@@ -42,9 +43,15 @@ impl LineDecoder {
     }
 }
 
+// ANCHOR_END: codec
+
+// ANCHOR: service
+/// How long a client may neither send a line nor take one.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
 /// The service: one call is one connection, from its first byte to its last.
 struct Echo {
-    greeting: &'static str,
+    greeting: String,
     /// How many lines this worker has echoed: what is handed over.
     echoed: Rc<Cell<u64>>,
 }
@@ -93,10 +100,13 @@ impl Echo {
     }
 }
 
+// ANCHOR_END: service
+
+// ANCHOR: factory
 /// The factory: sent to every worker, where it makes the worker's own service.
 #[derive(Clone)]
 struct EchoFactory {
-    greeting: &'static str,
+    greeting: String,
 }
 
 impl MakeService for EchoFactory {
@@ -105,19 +115,25 @@ impl MakeService for EchoFactory {
 
     fn make_via_ref(&self, old: Option<&Echo>) -> Result<Echo, Infallible> {
         Ok(Echo {
-            greeting: self.greeting,
+            greeting: self.greeting.clone(),
             // Shared, not copied: `old` goes on echoing to those who are connected to it.
             echoed: old.map_or_else(Rc::default, |old| Rc::clone(&old.echoed)),
         })
     }
 }
 
+// ANCHOR_END: factory
+
+// ANCHOR: run
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut manager = WorkerManager::new(RuntimeConfig::of_workers(1));
     manager.spawn_workers_async();
     let listeners = ListenerBuilder::try_from("127.0.0.1:0")?;
-    let deploy = |greeting| Change::deploy("echo", EchoFactory { greeting }, listeners.clone());
+    let deploy = |greeting: &str| {
+        let greeting = greeting.to_owned();
+        Change::deploy("echo", EchoFactory { greeting }, listeners.clone())
+    };
 
     manager.apply(vec![deploy("hello")]).await?;
     let address = manager.local_addresses("echo")[0].tcp().ok_or("not TCP")?;
@@ -143,3 +159,4 @@ async fn ask(client: &mut BufReader<TcpStream>, line: &str) -> io::Result<()> {
     print!("{answer}");
     Ok(())
 }
+// ANCHOR_END: run

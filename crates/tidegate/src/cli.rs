@@ -8,6 +8,7 @@ use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
 use self::mqtt::MqttArgs;
+use crate::settings;
 
 /// `tidegate [run] [--config FILE] ...`, `tidegate check --config FILE`, `tidegate status` ...
 #[derive(Debug, Clone, Parser)]
@@ -32,6 +33,8 @@ pub enum Verb {
     Run(RunArgs),
     /// Say everything that is wrong with a configuration file; exit code 2 if it is.
     Check(CheckArgs),
+    /// Print what a configuration file may say: a JSON Schema, for editors.
+    Schema(SchemaArgs),
     /// Show what a running process serves.
     Status(OperateArgs),
     /// Show the services of a running process: state, restarts, last error.
@@ -122,6 +125,24 @@ pub struct CheckArgs {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// What `schema` can be told.
+#[derive(Debug, Clone, Args)]
+pub struct SchemaArgs {
+    /// Print a page in Markdown instead.
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl SchemaArgs {
+    /// What to print.
+    pub fn text(&self) -> String {
+        match self.markdown {
+            true => settings::reference(),
+            false => format!("{:#}\n", settings::schema()),
+        }
+    }
 }
 
 /// How log lines look.

@@ -1,6 +1,7 @@
 //! The `tidegate` binary.
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use tidegate::check::check;
@@ -18,6 +19,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match Cli::from_process().into_verb() {
         Verb::Check(arguments) => check(&arguments.config),
+        Verb::Schema(arguments) => {
+            // A reader that went away needs no more.
+            let _ = std::io::stdout().write_all(arguments.text().as_bytes());
+            ExitCode::SUCCESS
+        }
         Verb::Run(arguments) => run(&arguments),
         Verb::Status(arguments) => operate(&Question::Status, &arguments),
         Verb::Services(arguments) => operate(&Question::Services, &arguments),

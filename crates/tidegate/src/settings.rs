@@ -3,7 +3,8 @@
 //! [`load`] and [`parse`] either give checked, plain data or a [`Report`] with every
 //! mistake of the file, each with file, line, column, key and what was expected.
 //! Nothing here opens a socket or reads a certificate; that it exists is checked.
-//! [`plan()`] names the sites that two settings differ in.
+//! [`plan()`] names the sites that two settings differ in. [`schema()`] and [`reference()`]
+//! say what a file may hold, out of the readers themselves.
 
 mod address;
 mod admin;
@@ -15,13 +16,16 @@ mod found;
 mod limits;
 mod mqtt;
 mod networks;
+mod outline;
 mod plan;
 mod process;
 mod proxy_protocol;
+mod reference;
 mod references;
 mod report;
 mod route;
 mod scalars;
+mod schema;
 mod section;
 mod server;
 mod store;
@@ -45,10 +49,12 @@ pub use limits::{Limits, Timeouts};
 pub use mqtt::{Hook, Mqtt};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
+pub use reference::reference;
 pub use report::{Colour, Located, Related, Report};
 pub use route::{
     Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts, ThriftCall,
 };
+pub use schema::schema;
 pub use server::{Forwarded, Listen, Protocol, Server};
 pub use store::Store;
 pub(crate) use tcp::every_path;
@@ -219,6 +225,7 @@ fn names_in<'d>(entries: &[(&Spanned<DeString<'_>>, &'d Spanned<DeValue<'_>>)]) 
 
 impl Settings {
     fn read(section: &mut Section<'_>, references: &References) -> Option<Self> {
+        section.about("Everything that a file of settings can say.");
         let runtime = section.table("runtime", Runtime::read);
         let access_log = section.optional_table("access_log", AccessLog::read);
         let dns = section.table("dns", Dns::read);
@@ -228,15 +235,18 @@ impl Settings {
             .read("servers", expected, |found| {
                 server::read_servers(found, references)
             })
+            .about("The servers by name; at least one.")
             .required();
         if let Some(servers) = &servers {
             references.check_brokers(section.findings(), servers);
         }
         let upstreams = section
             .read("upstreams", "tables", upstream::read_upstreams)
+            .about("The places that requests and connections are sent to, by name.")
             .or(BTreeMap::new());
         let commands = section
             .read("commands", "tables", command::read_commands)
+            .about("Programs of others by name, started and stopped with the servers.")
             .or(BTreeMap::new());
         Some(Self {
             runtime: runtime?,

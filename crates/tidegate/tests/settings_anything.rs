@@ -1,6 +1,10 @@
 //! Whatever the text is, it is read or refused, and a refusal says where.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "agreement/check.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod agreement;
+
 use proptest::prelude::*;
 use std::path::Path;
 use tidegate::settings::{Colour, parse};
@@ -33,6 +37,7 @@ tls = { server_name = "app.internal" }
 
 fn check(text: &str) {
     let Err(report) = parse(text, "any.toml", Path::new("/nowhere")) else {
+        agreement::check(text, Path::new("/nowhere"));
         return;
     };
     assert!(!report.errors.is_empty());
@@ -134,4 +139,5 @@ proptest! {
 #[test]
 fn the_sound_settings_are_sound() {
     parse(SOUND, "any.toml", Path::new("/nowhere")).unwrap();
+    agreement::check(SOUND, Path::new("/nowhere"));
 }

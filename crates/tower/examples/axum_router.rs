@@ -22,6 +22,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+// ANCHOR: chain
 /// What the application keeps: shared by the workers, and by its routers, old and new.
 type Visits = Arc<AtomicU32>;
 
@@ -48,6 +49,8 @@ fn chain(application: Router, version: &'static str) -> impl ChainFactory {
         .into_inner();
     HttpServerFactory::new(ServerSettings::default(), handlers)
 }
+
+// ANCHOR_END: chain
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -65,6 +65,7 @@ const TOKEN_BYTES_MIN: usize = 16;
 
 impl Admin {
     pub(super) fn read(section: &mut Section<'_>, references: &References) -> Option<Self> {
+        section.about("Health, metrics, status and commands; without it there are none.");
         let has_token = section.has("token") || section.has("token_file");
         let expected = "an address such as \"127.0.0.1:9901\" or \"unix:/run/tidegate/admin.sock\"";
         let listen = section.read("listen", expected, |found| {
@@ -83,6 +84,7 @@ impl Admin {
                 ),
             }
         });
+        let listen = listen.about("Where it listens; beyond this machine it needs a token.");
         let listen = listen.required();
         section.at_most_one(&["token", "token_file"], "one of them");
         let expected = "at least 16 visible ASCII characters";
@@ -92,9 +94,16 @@ impl Admin {
             }
             Ok(Token::Here(Secret::new(text)))
         });
+        let token = token.about("What callers show as `Authorization: Bearer TOKEN`.");
         let token = token.optional();
-        let file = section.file("token_file").optional();
-        let drills = section.boolean("drills").or(false);
+        let file = section.file("token_file");
+        let file = file
+            .about("The file that holds the token instead.")
+            .optional();
+        let drills = section.boolean("drills");
+        let drills =
+            drills.about("Whether `POST /drill?worker=N` may make a worker die, for practice.");
+        let drills = drills.or(false);
         Some(Self {
             listen: listen?,
             token: token?.or_else(|| file.clone().flatten().map(Token::File)),

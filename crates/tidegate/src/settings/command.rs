@@ -42,7 +42,7 @@ pub enum CommandRestart {
 }
 
 pub(super) fn read_commands(found: &Found<'_>) -> Option<BTreeMap<String, Command>> {
-    let entries = found.entries("tables such as [commands.exporter]")?;
+    let entries = found.site_entries("tables such as [commands.exporter]")?;
     let commands = all(entries.into_iter().map(|(name, span, found)| {
         let place = found.findings().place(found.span().start);
         let name = site_name(&found, name, span);
@@ -56,6 +56,7 @@ pub(super) fn read_commands(found: &Found<'_>) -> Option<BTreeMap<String, Comman
 
 impl Command {
     fn read(section: &mut Section<'_>, place: Place) -> Option<Self> {
+        section.about("A program that runs beside the servers; its output is logged.");
         let expected = "a program such as \"/usr/bin/exporter\"";
         let program = section.read("program", expected, |found| {
             match passable(found, found.text(expected)?)? {
@@ -64,7 +65,8 @@ impl Command {
                 name => Some(PathBuf::from(name)),
             }
         });
-        let program = program.required();
+        let about = "The program: a path, or a name without a slash to be looked for in `PATH`.";
+        let program = program.about(about).required();
         let expected = "an array of strings";
         let arguments = section.read("arguments", expected, |found| {
             let items = found.items(expected)?;
@@ -72,7 +74,7 @@ impl Command {
                 .iter()
                 .map(|item| Some(passable(item, item.text("a string")?)?.to_owned())))
         });
-        let arguments = arguments.or(Vec::new());
+        let arguments = arguments.about("Its arguments.").or(Vec::new());
         let expected = "a table of strings, such as { LANG = \"C\" }";
         let environment = section.read("environment", expected, |found| {
             let entries = found.entries(expected)?;
@@ -85,7 +87,8 @@ impl Command {
             }))?;
             Some(pairs.into_iter().collect())
         });
-        let environment = environment.or(BTreeMap::new());
+        let about = "Variables added to those of this process; their values are not shown.";
+        let environment = environment.about(about).or(BTreeMap::new());
         let expected = "a directory";
         let directory = section.read("directory", expected, |found| {
             match passable(found, found.text(expected)?)? {
@@ -93,6 +96,7 @@ impl Command {
                 path => Some(found.findings().resolve(path)),
             }
         });
+        let directory = directory.about("Where it runs; where this process does, without it.");
         let directory = directory.optional();
         let restarts = [
             ("never", CommandRestart::Never),
@@ -100,8 +104,10 @@ impl Command {
             ("always", CommandRestart::Always),
         ];
         let restart = section.choice("restart", &restarts);
+        let restart = restart.about("Whether it is started again when it ends.");
         let restart = restart.or(CommandRestart::OnFailure);
         let stop_timeout = section.duration("stop_timeout", Zero::Allowed);
+        let stop_timeout = stop_timeout.about("From SIGTERM until SIGKILL.");
         Some(Self {
             name: String::new(),
             place,

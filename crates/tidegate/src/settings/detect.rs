@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::findings::{Finding, Findings, Mention};
 use super::found::quoted;
+use super::limits::{connections, tls_handshake};
 use super::scalars::Zero;
 use super::section::Section;
 use super::server::{Protocol, Server};
@@ -42,6 +43,18 @@ pub enum Spoken {
     Other,
 }
 
+impl Spoken {
+    const fn about(self) -> &'static str {
+        match self {
+            Self::Http => "The server for HTTP/1.1 and HTTP/2.",
+            Self::Tls => "The server for TLS.",
+            Self::Mqtt => "The server for MQTT.",
+            Self::Thrift => "The server for Thrift.",
+            Self::Other => "The server for all else, and for clients that wait to be spoken to.",
+        }
+    }
+}
+
 const SPOKEN: [(&str, Spoken); 5] = [
     ("http", Spoken::Http),
     ("tls", Spoken::Tls),
@@ -59,6 +72,8 @@ impl Detect {
         let expected = "a table such as { http = \"web\", mqtt = \"broker\" }";
         let servers = section.read("detect", expected, |found| {
             found.section(|section| {
+                section
+                    .about("Which server gets the connections that speak what; at least one key.");
                 let mut servers = BTreeMap::new();
                 for (key, spoken) in SPOKEN {
                     let expected = "the name of a server";
@@ -66,7 +81,7 @@ impl Detect {
                         let name = found.text(expected)?.to_owned();
                         Some(found.mention(name))
                     });
-                    if let Some(name) = name.optional()? {
+                    if let Some(name) = name.about(spoken.about()).optional()? {
                         servers.insert(spoken, name.value.clone());
                         named.push((spoken, name));
                     }
@@ -80,22 +95,22 @@ impl Detect {
         });
         let servers = servers.required();
         let timeouts = section.table("timeouts", |section| {
-            let mut read = |key, default| {
-                let default = Duration::from_secs(default);
-                section.duration(key, Zero::Refused).or(default)
-            };
-            Some((read("detect", 5), read("tls_handshake", 10)))
+            section.about("How long things may take.");
+            let detect = section.duration("detect", Zero::Refused);
+            let detect = detect.about("The longest a client may take to say what it speaks.");
+            let detect = detect.or(Duration::from_secs(5));
+            Some((detect, tls_handshake(section)))
         });
         let connections = section.table("limits", |section| {
-            let connections = section.integer("connections", 1..=10_000_000_u32);
-            Some(connections.or(10_000))
+            section.about("How much there may be of things.");
+            Some(connections(section))
         });
         let (timeout, tls_handshake) = timeouts?;
         Some(Self {
             servers: servers?,
             timeout,
             tls_handshake,
-            connections: connections? as usize,
+            connections: connections?,
         })
     }
 }

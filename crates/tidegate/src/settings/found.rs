@@ -3,6 +3,7 @@
 //! Readers take a [`Found`] apart by type; what does not fit is reported where it is.
 
 use super::findings::{Finding, Findings, KeyPath, Mention, Span};
+use super::outline::{Naming, Shape, Shapes};
 use super::section::Section;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -12,7 +13,15 @@ pub(super) struct Found<'a> {
     findings: &'a Findings,
     path: KeyPath,
     span: Span,
-    value: &'a DeValue<'a>,
+    content: Content<'a>,
+}
+
+/// What there is to take apart.
+#[derive(Clone)]
+enum Content<'a> {
+    Written(&'a DeValue<'a>),
+    /// Nothing: what it is asked for is noted.
+    Outlined(Shapes),
 }
 
 /// Longer values are cut when they are quoted in a message.
@@ -29,7 +38,17 @@ impl<'a> Found<'a> {
             findings,
             path,
             span: value.span(),
-            value: value.get_ref(),
+            content: Content::Written(value.get_ref()),
+        }
+    }
+
+    /// No value, which notes in `shapes` what it is taken for.
+    pub(super) fn outlined(findings: &'a Findings, shapes: Shapes) -> Self {
+        Self {
+            findings,
+            path: KeyPath::default(),
+            span: 0..0,
+            content: Content::Outlined(shapes),
         }
     }
 
@@ -37,8 +56,12 @@ impl<'a> Found<'a> {
         self.findings
     }
 
-    pub(super) fn value(&self) -> &'a DeValue<'a> {
-        self.value
+    /// The value, if there is one.
+    pub(super) fn value(&self) -> Option<&'a DeValue<'a>> {
+        match self.content {
+            Content::Written(value) => Some(value),
+            Content::Outlined(_) => None,
+        }
     }
 
     pub(super) fn span(&self) -> Span {
@@ -80,43 +103,90 @@ impl<'a> Found<'a> {
 
     /// The value in words: `the integer 10`.
     pub(super) fn describe(&self) -> String {
-        match self.value {
-            DeValue::String(text) => format!("the string {}", quoted(text)),
-            DeValue::Integer(integer) => format!("the integer {integer}"),
-            DeValue::Float(float) => format!("the number {float}"),
-            DeValue::Boolean(boolean) => format!("`{boolean}`"),
-            DeValue::Datetime(_) => "a date".to_owned(),
-            DeValue::Array(_) => "an array".to_owned(),
-            DeValue::Table(_) => "a table".to_owned(),
+        match self.value() {
+            None => "nothing".to_owned(),
+            Some(DeValue::String(text)) => format!("the string {}", quoted(text)),
+            Some(DeValue::Integer(integer)) => format!("the integer {integer}"),
+            Some(DeValue::Float(float)) => format!("the number {float}"),
+            Some(DeValue::Boolean(boolean)) => format!("`{boolean}`"),
+            Some(DeValue::Datetime(_)) => "a date".to_owned(),
+            Some(DeValue::Array(_)) => "an array".to_owned(),
+            Some(DeValue::Table(_)) => "a table".to_owned(),
         }
     }
 
     /// The value as a string.
     pub(super) fn text(&self, expected: &str) -> Option<&'a str> {
-        match self.value {
-            DeValue::String(text) => Some(text),
-            _ => self.wrong_type(expected),
+        match &self.content {
+            Content::Outlined(shapes) => {
+                shapes.add(Shape::Text(expected.to_owned()));
+                None
+            }
+            Content::Written(DeValue::String(text)) => Some(text),
+            Content::Written(_) => self.wrong_type(expected),
         }
     }
 
     /// The elements of an array.
     pub(super) fn items(&self, expected: &str) -> Option<Vec<Self>> {
-        let DeValue::Array(array) = self.value else {
-            return self.wrong_type(expected);
+        match &self.content {
+            Content::Outlined(shapes) => {
+                let of = Shapes::default();
+                shapes.add(Shape::Array(of.clone()));
+                Some(vec![Self::outlined(self.findings, of)])
+            }
+            Content::Written(DeValue::Array(array)) => {
+                let items = array.iter().enumerate();
+                let item = |(index, item)| Self::new(self.findings, self.path.index(index), item);
+                Some(items.map(item).collect())
+            }
+            Content::Written(_) => self.wrong_type(expected),
+        }
+    }
+
+    /// The elements of an array, or the one string that is here without it.
+    pub(super) fn text_or_items(&self, expected: &str) -> Option<Vec<Self>> {
+        let itself = || Self {
+            findings: self.findings,
+            path: self.path.clone(),
+            span: self.span(),
+            content: self.content.clone(),
         };
-        let items = array.iter().enumerate();
-        Some(
-            items
-                .map(|(index, item)| Self::new(self.findings, self.path.index(index), item))
-                .collect(),
-        )
+        match &self.content {
+            Content::Written(DeValue::String(_)) => Some(vec![itself()]),
+            Content::Written(_) => self.items(expected),
+            Content::Outlined(_) => {
+                let items = self.items(expected)?;
+                Some(std::iter::once(itself()).chain(items).collect())
+            }
+        }
     }
 
     /// The entries of a table whose keys are names, in the order of the file, with
     /// the span of each name.
     pub(super) fn entries(&self, expected: &str) -> Option<Vec<(&'a str, Span, Self)>> {
-        let DeValue::Table(table) = self.value else {
-            return self.wrong_type(expected);
+        self.named_entries(Naming::Free, expected)
+    }
+
+    /// As [`entries`](Self::entries), of a table of things that have a
+    /// [`site_name`](super::site_name).
+    pub(super) fn site_entries(&self, expected: &str) -> Option<Vec<(&'a str, Span, Self)>> {
+        self.named_entries(Naming::Site, expected)
+    }
+
+    fn named_entries(&self, naming: Naming, expected: &str) -> Option<Vec<(&'a str, Span, Self)>> {
+        let table = match &self.content {
+            Content::Outlined(shapes) => {
+                let of = Shapes::default();
+                shapes.add(Shape::Names {
+                    naming,
+                    expected: expected.to_owned(),
+                    of: of.clone(),
+                });
+                return Some(vec![("NAME", 0..0, Self::outlined(self.findings, of))]);
+            }
+            Content::Written(DeValue::Table(table)) => table,
+            Content::Written(_) => return self.wrong_type(expected),
         };
         let mut entries: Vec<_> = table
             .iter()
@@ -135,16 +205,36 @@ impl<'a> Found<'a> {
         &self,
         reader: impl FnOnce(&mut Section<'a>) -> Option<T>,
     ) -> Option<T> {
-        let DeValue::Table(table) = self.value else {
-            return self.wrong_type("a table");
-        };
-        Section::read_with(
-            self.findings,
-            self.path.clone(),
-            self.span.clone(),
-            Some(table),
-            reader,
-        )
+        match &self.content {
+            Content::Outlined(shapes) => {
+                shapes.add(Shape::Table(Section::outline(self.findings, reader)));
+                None
+            }
+            Content::Written(DeValue::Table(table)) => Section::read_with(
+                self.findings,
+                self.path.clone(),
+                self.span.clone(),
+                Some(table),
+                reader,
+            ),
+            Content::Written(_) => self.wrong_type("a table"),
+        }
+    }
+
+    /// The value read by `reader` if it is a table, and otherwise by `other`.
+    pub(super) fn section_or<T>(
+        &self,
+        reader: impl FnOnce(&mut Section<'a>) -> Option<T>,
+        other: impl FnOnce(&Self) -> Option<T>,
+    ) -> Option<T> {
+        match &self.content {
+            Content::Outlined(_) => {
+                other(self);
+                self.section(reader)
+            }
+            Content::Written(DeValue::Table(_)) => self.section(reader),
+            Content::Written(_) => other(self),
+        }
     }
 }
 

@@ -47,20 +47,71 @@ impl Default for Timeouts {
 
 impl Timeouts {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("How long things may take.");
         let default = Self::default();
-        let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+        let tls_handshake = tls_handshake(section);
+        let mut read = |key, default, about| {
+            let entry = section.duration(key, Zero::Refused).about(about);
+            entry.or(default)
+        };
         Some(Self {
-            header: read("header", default.header),
-            body: read("body", default.body),
-            idle: read("idle", default.idle),
-            write: read("write", default.write),
-            tls_handshake: read("tls_handshake", default.tls_handshake),
-            upstream_connect: read("upstream_connect", default.upstream_connect),
-            upstream_response: read("upstream_response", default.upstream_response),
-            upstream_idle: read("upstream_idle", default.upstream_idle),
-            tunnel_idle: read("tunnel_idle", default.tunnel_idle),
+            header: read(
+                "header",
+                default.header,
+                "From the first byte of a request to the end of its head.",
+            ),
+            body: read(
+                "body",
+                default.body,
+                "The longest silence while a request body is awaited.",
+            ),
+            idle: read(
+                "idle",
+                default.idle,
+                "How long a connection may stay without a request.",
+            ),
+            write: read(
+                "write",
+                default.write,
+                "The longest a client may stall reading.",
+            ),
+            tls_handshake,
+            upstream_connect: read(
+                "upstream_connect",
+                default.upstream_connect,
+                UPSTREAM_CONNECT,
+            ),
+            upstream_response: read(
+                "upstream_response",
+                default.upstream_response,
+                UPSTREAM_RESPONSE,
+            ),
+            upstream_idle: read("upstream_idle", default.upstream_idle, UPSTREAM_IDLE),
+            tunnel_idle: read("tunnel_idle", default.tunnel_idle, TUNNEL_IDLE),
         })
     }
+}
+
+pub(super) const UPSTREAM_CONNECT: &str = "Connecting to an upstream, TLS included.";
+pub(super) const UPSTREAM_RESPONSE: &str =
+    "From the end of the request to the head of the response.";
+pub(super) const UPSTREAM_IDLE: &str = "The longest silence within a response body.";
+pub(super) const TUNNEL_IDLE: &str =
+    "The longest silence in both directions of an upgraded connection.";
+pub(super) const BODY_BYTES: &str = "Bytes of a request body; 413 beyond.";
+
+/// `tls_handshake` of every server that has listeners.
+pub(super) fn tls_handshake(section: &mut Section<'_>) -> Duration {
+    let entry = section.duration("tls_handshake", Zero::Refused);
+    let entry = entry.about("From accepting a connection to the end of its TLS handshake.");
+    entry.or(Duration::from_secs(10))
+}
+
+/// `connections` of every server that has listeners.
+pub(super) fn connections(section: &mut Section<'_>) -> usize {
+    let entry = section.integer("connections", 1..=10_000_000_u32);
+    let entry = entry.about("Open connections of the whole server, all workers together.");
+    entry.or(10_000) as usize
 }
 
 /// How much there may be of things.
@@ -105,32 +156,41 @@ impl Default for Limits {
 
 impl Limits {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("How much there may be of things.");
         let default = Self::default();
         Some(Self {
-            connections: section
-                .integer("connections", 1..=10_000_000_u32)
-                .or(10_000) as usize,
+            connections: connections(section),
             request_line_bytes: section
                 .memory("request_line_bytes", Zero::Refused)
+                .about("Bytes of a request line; 414 beyond.")
                 .or(default.request_line_bytes),
             header_bytes: section
                 .memory("header_bytes", Zero::Refused)
+                .about("Bytes of all header fields of a message, and of its trailers; 431 beyond.")
                 .or(default.header_bytes),
-            header_count: section.integer("header_count", 1..=10_000_u32).or(100) as usize,
+            header_count: section
+                .integer("header_count", 1..=10_000_u32)
+                .about("Header fields of a message; 431 beyond.")
+                .or(100) as usize,
             body_bytes: section
                 .size("body_bytes", Zero::Refused)
+                .about(BODY_BYTES)
                 .or(default.body_bytes),
             chunk_extension_bytes: section
                 .memory("chunk_extension_bytes", Zero::Allowed)
+                .about("Bytes of all chunk extensions of a body.")
                 .or(default.chunk_extension_bytes),
             requests_per_connection: section
                 .integer("requests_per_connection", 1..=u64::from(u32::MAX))
+                .about("Requests on one connection before it is closed politely.")
                 .or(default.requests_per_connection),
             http2_streams: section
                 .integer("http2_streams", 1..=10_000_u32)
+                .about("Concurrent HTTP/2 streams of a connection.")
                 .or(default.http2_streams),
             drain_body_bytes: section
                 .size("drain_body_bytes", Zero::Allowed)
+                .about("Bytes of an unwanted request body that are read off; beyond, it is closed.")
                 .or(default.drain_body_bytes),
         })
     }

@@ -17,6 +17,8 @@ use tidegate_mqtt::server::{Anonymous, ServerSettings};
 pub use self::hook::Hook;
 use self::proofs::Proofs;
 use super::effective;
+use super::limits::{connections, tls_handshake};
+use super::outline::Shape;
 use super::scalars::{self, Zero};
 use super::section::Section;
 use super::store::Store;
@@ -52,21 +54,25 @@ impl Mqtt {
                     ("nobody", Anonymous::Nobody),
                 ],
             )
+            .about(
+                "Who comes in without a proof; absent: `local` if none can be given, or `nobody`.",
+            )
             .optional();
         let proofs = Proofs::read(section);
         let topics = section
             .read("access", access::EXPECTED, access::read_rules)
+            .about("Who may publish and subscribe to what; without it everybody may do everything.")
             .optional();
         let store = Store::read(section);
         let system_interval = read_system_interval(section);
-        let timeouts = section.table("timeouts", Timeouts::read)?;
-        let limits = section.table("limits", read_limits)?;
-        let proofs = proofs?;
+        let timeouts = section.table("timeouts", Timeouts::read);
+        let limits = section.table("limits", read_limits);
+        let websocket = section.optional_table("websocket", WebSocket::read);
+        let (timeouts, limits, proofs) = (timeouts?, limits?, proofs?);
         let anonymous = anonymous?.unwrap_or(match proofs.is_empty() {
             true => Anonymous::Local,
             false => Anonymous::Nobody,
         });
-        let websocket = section.optional_table("websocket", WebSocket::read)?;
         Some(Self {
             proofs,
             settings: ServerSettings {
@@ -84,7 +90,7 @@ impl Mqtt {
             system_interval,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
-            websocket,
+            websocket: websocket?,
         })
     }
 }
@@ -101,7 +107,11 @@ fn read_system_interval(section: &mut Section<'_>) -> Duration {
             false => found.refuse("the interval is too short", expected),
         }
     });
-    entry.shown(effective::duration).or(SYSTEM_INTERVAL)
+    entry
+        .about("How often figures are published below `$SYS`: a second or longer; zero: never.")
+        .shaped(Shape::Duration(Zero::Allowed))
+        .shown(effective::duration)
+        .or(SYSTEM_INTERVAL)
 }
 
 struct Timeouts {
@@ -113,14 +123,25 @@ struct Timeouts {
 
 impl Timeouts {
     fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("How long things may take.");
         let default = ServerSettings::default();
         let expiry = Duration::from_secs(default.broker.session_expiry_secs.into());
-        let mut read = |key, zero, default| section.duration(key, zero).or(default);
+        let connect = section.duration("connect", Zero::Refused);
+        let connect = connect.about("From accepting a connection to its CONNECT.");
+        let connect = connect.or(default.connect_timeout);
+        let close = section.duration("close", Zero::Refused);
+        let close =
+            close.about("How long a client that is sent away may take to read what is left.");
+        let close = close.or(default.close_timeout);
+        let session_expiry = section.duration("session_expiry", Zero::Allowed);
+        let session_expiry =
+            session_expiry.about("The longest that the session of an absent client is kept.");
+        let session_expiry = session_expiry.or(expiry);
         Some(Self {
-            connect: read("connect", Zero::Refused, default.connect_timeout),
-            close: read("close", Zero::Refused, default.close_timeout),
-            session_expiry: read("session_expiry", Zero::Allowed, expiry),
-            tls_handshake: read("tls_handshake", Zero::Refused, Duration::from_secs(10)),
+            connect,
+            close,
+            session_expiry,
+            tls_handshake: tls_handshake(section),
         })
     }
 }
@@ -136,36 +157,47 @@ struct ReadLimits {
 }
 
 fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
-    let default = Limits::default();
-    let mut count = |key, most: u32, default: usize| {
-        let default = u32::try_from(default).unwrap_or(most);
-        section.integer(key, 1..=most).or(default)
-    };
-    let connections = count("connections", 10_000_000, 10_000) as usize;
-    let sessions = count("sessions", 100_000_000, default.sessions) as usize;
-    let subscriptions = count("subscriptions", 1_000_000, default.subscriptions) as usize;
-    let queue_messages = count(
-        "queue_messages",
-        10_000_000,
-        default.queue_messages as usize,
+    section.about(
+        "How much there may be of things; what is not for a server or a worker is for each client.",
     );
+    let default = Limits::default();
+    let connections = connections(section);
+    let mut count = |key, most: u32, default: usize, about| {
+        let default = u32::try_from(default).unwrap_or(most);
+        section.integer(key, 1..=most).about(about).or(default)
+    };
+    let about = "Sessions on each worker.";
+    let sessions = count("sessions", 100_000_000, default.sessions, about) as usize;
+    let about = "Subscriptions of a client.";
+    let subscriptions = count("subscriptions", 1_000_000, default.subscriptions, about) as usize;
+    let about = "Messages that wait for a client that is slow or away.";
+    let queue_messages = default.queue_messages as usize;
+    let queue_messages = count("queue_messages", 10_000_000, queue_messages, about);
+    let about = "Clients sent away in a second at a stop; more if `drain` would not suffice.";
     let per_second = default.shutdown_per_second as usize;
-    let per_second = count("disconnects_per_second", 1_000_000, per_second);
-    let retained = count("retained_messages", 100_000_000, default.retained.topics) as usize;
+    let per_second = count("disconnects_per_second", 1_000_000, per_second, about);
+    let about = "Retained messages on each worker.";
+    let retained = default.retained.topics;
+    let retained = count("retained_messages", 100_000_000, retained, about) as usize;
     let receive_maximum = section
         .integer("receive_maximum", 1..=65_535_u16)
+        .about("QoS 1 and 2 messages under way from a client.")
         .or(default.receive_maximum);
     let inflight = section
         .integer("inflight", 1..=32_768_u16)
+        .about("QoS 1 and 2 messages under way to a client.")
         .or(default.inflight);
     let packet_bytes = section
         .memory("packet_bytes", Zero::Refused)
+        .about("Bytes of a packet that a client sends.")
         .or(default.packet_bytes as usize);
     let queue_bytes = section
         .memory("queue_bytes", Zero::Refused)
+        .about("Bytes of the messages that wait for a client.")
         .or(default.queue_bytes);
     let retained_bytes = section
         .memory("retained_bytes", Zero::Refused)
+        .about("Bytes of the retained messages on each worker.")
         .or(default.retained.bytes);
     let queue_drop = section
         .choice(
@@ -175,6 +207,7 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
                 ("oldest", DropPolicy::Oldest),
             ],
         )
+        .about("Which message is dropped when too much waits for a client.")
         .or(DropPolicy::Newest);
     Some(ReadLimits {
         connections,

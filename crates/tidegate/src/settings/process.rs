@@ -28,17 +28,29 @@ const UPGRADE_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 impl Runtime {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("The worker threads. All but `command_timeout` needs a restart to change.");
         Some(Self {
-            workers: section.integer("workers", 0..=WORKERS_MAX).or(0) as usize,
-            pin: section.boolean("pin").or(true),
+            workers: section
+                .integer("workers", 0..=WORKERS_MAX)
+                .about("How many; 0 means one per core.")
+                .or(0) as usize,
+            pin: section
+                .boolean("pin")
+                .about("Whether each worker stays on a core of its own.")
+                .or(true),
             command_timeout: section
                 .duration("command_timeout", Zero::Refused)
+                .about("How long all workers together may take to build an update.")
                 .or(Duration::from_secs(10)),
             lame_duck: section
                 .duration("lame_duck", Zero::Allowed)
+                .about("How long a stop goes on accepting, known to be unready.")
                 .or(Duration::ZERO),
             upgrade_timeout: section
                 .duration("upgrade_timeout", Zero::Refused)
+                .about(
+                    "How long the new process of an upgrade may take to serve; at most 10 minutes.",
+                )
                 .or(Duration::from_secs(60))
                 .min(UPGRADE_TIMEOUT_MAX),
         })
@@ -69,6 +81,7 @@ pub enum LogTarget {
 
 impl AccessLog {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("One JSON line per request; without it there is no access log.");
         let expected = "\"stdout\", \"stderr\" or the path of a file";
         let file = section.read("file", expected, |found| match found.text(expected)? {
             "" => found.refuse("the path is empty", expected),
@@ -76,10 +89,15 @@ impl AccessLog {
             "stderr" => Some(LogTarget::Stderr),
             path => Some(LogTarget::File(found.findings().resolve(path))),
         });
+        let file = file.about("Where the lines go; a file is appended to.");
         let file = file.required();
-        let buffer = section.memory("buffer", Zero::Refused).or(64 << 10);
+        let buffer = section.memory("buffer", Zero::Refused);
+        let buffer =
+            buffer.about("Bytes each worker holds back before it hands them to the writer.");
+        let buffer = buffer.or(64 << 10);
         let flush = section
             .duration("flush", Zero::Refused)
+            .about("The longest a line is held back.")
             .or(Duration::from_secs(1));
         Some(Self {
             file: file?,
@@ -100,12 +118,15 @@ pub struct Dns {
 
 impl Dns {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("How names of endpoints become addresses.");
         Some(Self {
             refresh: section
                 .duration("refresh", Zero::Refused)
+                .about("How often a name is looked up again.")
                 .or(Duration::from_secs(30)),
             timeout: section
                 .duration("timeout", Zero::Refused)
+                .about("How long one look-up may take; the last good answer is kept when it fails.")
                 .or(Duration::from_secs(5)),
         })
     }

@@ -26,7 +26,12 @@ fn needs_trust(listen: &[Listen]) -> bool {
 }
 
 fn read_options(section: &mut Section<'_>, needs_trust: bool) -> Option<ProxyProtocolOptions> {
+    section.about("Connections begin with a PROXY header (version 1 or 2) that names the client.");
+    // Where what may be is outlined it may be absent: not every server needs it.
+    let needs_trust = needs_trust && !section.is_outlined();
     let trust = networks(section, "trust");
+    let trust =
+        trust.about("Where the proxies are; required unless all listeners are Unix sockets.");
     let trust = if needs_trust {
         trust.required()
     } else {
@@ -36,9 +41,12 @@ fn read_options(section: &mut Section<'_>, needs_trust: bool) -> Option<ProxyPro
         ("refuse", OtherPeers::Refused),
         ("direct", OtherPeers::Direct),
     ];
-    let others = section.choice("others", &peers).or(OtherPeers::default());
+    let others = section.choice("others", &peers);
+    let others = others.about("Whether others are refused, or are clients without a header.");
+    let others = others.or(OtherPeers::default());
     let header_timeout = section
         .duration("header_timeout", Zero::Refused)
+        .about("How long the header may take.")
         .or(DEFAULT_HEADER_TIMEOUT);
     Some(ProxyProtocolOptions {
         trust: trust?,

@@ -10,7 +10,9 @@ pub use headers::HeaderEdits;
 
 use super::findings::{Finding, Mention};
 use super::found::{Found, all, quoted};
-use super::limits::{Limits, Timeouts};
+use super::limits::{
+    BODY_BYTES, Limits, TUNNEL_IDLE, Timeouts, UPSTREAM_CONNECT, UPSTREAM_IDLE, UPSTREAM_RESPONSE,
+};
 use super::references::References;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
@@ -89,8 +91,10 @@ pub(super) fn read_routes(
     let routes = all(items.iter().map(|item| {
         let place = item.findings().place(item.span().start);
         item.section(|section| {
+            section.about("Some of the requests, and what happens to them.");
             let host = section
                 .parsed("host", HOST, |text| text.parse::<HostPattern>())
+                .about("The hosts it is for; absent: all.")
                 .optional();
             let path = read_path(section);
             if let (Some(host), Some(path)) = (&host, &path) {
@@ -143,13 +147,23 @@ impl RouteReader<'_> {
         path: Option<Mention<PathPattern>>,
     ) -> Option<Route> {
         let path = path.map(|path| path.value);
-        let name = section.string("name").optional();
+        let name = section.string("name");
+        let name = name.about("Its name in the access log.").optional();
         let action = action::read(section, path.as_ref(), self.references);
-        let request_headers = section.table("request_headers", HeaderEdits::read);
-        let response_headers = section.table("response_headers", HeaderEdits::read);
+        let request_headers = section.table("request_headers", |section| {
+            section
+                .about("What is changed in the header fields of a request before it is sent on.");
+            HeaderEdits::read(section)
+        });
+        let response_headers = section.table("response_headers", |section| {
+            section.about("What is changed in the header fields of the answer.");
+            HeaderEdits::read(section)
+        });
         let timeouts = section.table("timeouts", |section| self.read_timeouts(section));
         let limits = section.table("limits", |section| {
+            section.about("The server's limits, for this route.");
             let body_bytes = section.size("body_bytes", Zero::Refused);
+            let body_bytes = body_bytes.about(BODY_BYTES);
             Some(RouteLimits {
                 body_bytes: body_bytes.or(self.limits.body_bytes),
             })
@@ -168,12 +182,25 @@ impl RouteReader<'_> {
     }
 
     fn read_timeouts(&self, section: &mut Section<'_>) -> Option<RouteTimeouts> {
-        let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+        section.about("The server's time-outs, for this route.");
+        let server = self.timeouts;
+        let mut read = |key, default, about| {
+            let entry = section.duration(key, Zero::Refused).about(about);
+            entry.or(default)
+        };
         Some(RouteTimeouts {
-            upstream_connect: read("upstream_connect", self.timeouts.upstream_connect),
-            upstream_response: read("upstream_response", self.timeouts.upstream_response),
-            upstream_idle: read("upstream_idle", self.timeouts.upstream_idle),
-            tunnel_idle: read("tunnel_idle", self.timeouts.tunnel_idle),
+            upstream_connect: read(
+                "upstream_connect",
+                server.upstream_connect,
+                UPSTREAM_CONNECT,
+            ),
+            upstream_response: read(
+                "upstream_response",
+                server.upstream_response,
+                UPSTREAM_RESPONSE,
+            ),
+            upstream_idle: read("upstream_idle", server.upstream_idle, UPSTREAM_IDLE),
+            tunnel_idle: read("tunnel_idle", server.tunnel_idle, TUNNEL_IDLE),
         })
     }
 }
@@ -183,12 +210,13 @@ fn read_path(section: &mut Section<'_>) -> Option<Mention<PathPattern>> {
     let path = section.read("path", PATH, |found| {
         Some(found.mention(parsed(found, PATH, parse)?))
     });
+    let path = path.about("The paths it is for; `{id}` is one segment, `{*rest}` at the end all.");
     let path = path.optional();
     let parse = |text: &str| PathPattern::prefix(text).map_err(|error| error.fault);
     let prefix = section.read("prefix", PREFIX, |found| {
         Some(found.mention(parsed(found, PREFIX, parse)?))
     });
-    let prefix = prefix.optional();
+    let prefix = prefix.about("This path and all below it.").optional();
     section.require_one(
         &["path", "prefix"],
         "path = \"/users/{id}\" or prefix = \"/api\"",

@@ -5,6 +5,7 @@
 
 use super::effective;
 use super::found::{Found, quoted};
+use super::outline::Shape;
 use super::section::{Entry, Section};
 use super::suggest::nearest;
 use std::ops::RangeInclusive;
@@ -47,9 +48,10 @@ impl<'a> Section<'a> {
     pub(super) fn boolean(&mut self, key: &'static str) -> Entry<'_, 'a, bool> {
         let expected = "true or false";
         self.read(key, expected, |found| match found.value() {
-            DeValue::Boolean(boolean) => Some(*boolean),
+            Some(DeValue::Boolean(boolean)) => Some(*boolean),
             _ => found.wrong_type(expected),
         })
+        .shaped(Shape::Boolean)
         .shown(|value| (*value).into())
     }
 
@@ -72,18 +74,21 @@ impl<'a> Section<'a> {
                 found.refuse(format!("{number} is out of range"), expected)
             }
         })
+        .shaped(Shape::Integer { low, high })
         .shown(|value| (*value).into().into())
     }
 
     /// A length of time.
     pub(super) fn duration(&mut self, key: &'static str, zero: Zero) -> Entry<'_, 'a, Duration> {
         self.read(key, DURATION, |found| duration(found, zero))
+            .shaped(Shape::Duration(zero))
             .shown(effective::duration)
     }
 
     /// A number of bytes.
     pub(super) fn size(&mut self, key: &'static str, zero: Zero) -> Entry<'_, 'a, u64> {
         self.read(key, SIZE, |found| size(found, zero))
+            .shaped(Shape::Size(zero))
             .shown(|bytes| effective::size(*bytes))
     }
 
@@ -96,6 +101,7 @@ impl<'a> Section<'a> {
                 Err(_) => found.refuse(format!("{bytes} bytes do not fit into memory"), SIZE),
             }
         })
+        .shaped(Shape::Size(zero))
         .shown(|bytes| effective::size(*bytes as u64))
     }
 
@@ -128,9 +134,41 @@ impl<'a> Section<'a> {
             found.findings().push(finding);
             None
         })
+        .shaped(Shape::Words(
+            choices.iter().map(|(word, _)| *word).collect(),
+        ))
         .shown(move |value| {
             let known = known.iter().find(|(_, known)| known == value);
             known.map_or(Value::Null, |(word, _)| (*word).into())
+        })
+    }
+
+    /// One of the numbers in `choices`; the others are `wrong`.
+    pub(super) fn number_choice<T>(
+        &mut self,
+        key: &'static str,
+        choices: &[(u16, T)],
+        wrong: &str,
+    ) -> Entry<'_, 'a, T>
+    where
+        T: Copy + PartialEq + 'static,
+    {
+        let numbers: Vec<u16> = choices.iter().map(|(number, _)| *number).collect();
+        let known = choices.to_vec();
+        let words: Vec<String> = numbers.iter().map(u16::to_string).collect();
+        let expected = format!("one of {}", words.join(", "));
+        self.read(key, expected.clone(), |found| {
+            let number = whole_number(found, &expected)?;
+            let choice = choices.iter().find(|(it, _)| i128::from(*it) == number);
+            match choice {
+                Some((_, value)) => Some(*value),
+                None => found.refuse(format!("{number} {wrong}"), expected),
+            }
+        })
+        .shaped(Shape::Numbers(numbers))
+        .shown(move |value| {
+            let known = known.iter().find(|(_, known)| known == value);
+            known.map_or(Value::Null, |(number, _)| (*number).into())
         })
     }
 
@@ -176,7 +214,7 @@ pub(super) fn parsed<T, E: ToString>(
 }
 
 fn whole_number(found: &Found<'_>, expected: &str) -> Option<i128> {
-    let DeValue::Integer(integer) = found.value() else {
+    let Some(DeValue::Integer(integer)) = found.value() else {
         return found.wrong_type(expected);
     };
     match i128::from_str_radix(integer.as_str(), integer.radix()) {
@@ -186,7 +224,7 @@ fn whole_number(found: &Found<'_>, expected: &str) -> Option<i128> {
 }
 
 pub(super) fn duration(found: &Found<'_>, zero: Zero) -> Option<Duration> {
-    if let DeValue::Integer(_) = found.value() {
+    if let Some(DeValue::Integer(_)) = found.value() {
         return found.refuse(
             format!("found {} without a unit", found.describe()),
             DURATION,
@@ -207,7 +245,7 @@ pub(super) fn duration(found: &Found<'_>, zero: Zero) -> Option<Duration> {
 
 fn size(found: &Found<'_>, zero: Zero) -> Option<u64> {
     let parsed = match found.value() {
-        DeValue::Integer(_) => {
+        Some(DeValue::Integer(_)) => {
             let bytes = whole_number(found, SIZE)?;
             u64::try_from(bytes)
                 .ok()

@@ -5,12 +5,21 @@
 //! Whoever hands a section to a reader closes it afterwards, so keys nobody took
 //! are always reported, and a key that is missing because it was mistyped is
 //! reported once, as the typo.
+//!
+//! A section can also be *outlined*: then it notes what its reader asks of it, and all
+//! of it is absent (see `outline`).
+
+mod entry;
+mod outlining;
 
 use super::findings::{Finding, Findings, KeyPath, Span};
 use super::found::Found;
+use super::outline::{Presence, Rule, Shape, Shapes, Table};
 use super::suggest::nearest;
-use serde_json::Value;
+use entry::Outcome;
 use toml::de::DeTable;
+
+pub(super) use entry::Entry;
 
 /// One table of the file, or the absence of it (then every key is absent).
 pub(super) struct Section<'a> {
@@ -20,6 +29,8 @@ pub(super) struct Section<'a> {
     table: Option<&'a DeTable<'a>>,
     known: Vec<&'static str>,
     missing: Vec<Missing>,
+    /// What the reader asked for, if that is to be known.
+    outline: Option<Table>,
 }
 
 /// One of `keys` has to be there and none is.
@@ -53,6 +64,7 @@ impl<'a> Section<'a> {
             table,
             known: Vec::new(),
             missing: Vec::new(),
+            outline: None,
         };
         let value = reader(&mut section);
         section.close();
@@ -90,20 +102,19 @@ impl<'a> Section<'a> {
         self.known.push(key);
         let found = self.found(key);
         self.findings.offer(&self.path, key);
+        let shapes = Shapes::default();
         let outcome = match found {
+            None if self.outline.is_some() => {
+                convert(&Found::outlined(self.findings, shapes.clone()));
+                Outcome::Absent
+            }
             None => Outcome::Absent,
             Some(found) => match convert(&found) {
                 Some(value) => Outcome::Good(value),
                 None => Outcome::Faulty,
             },
         };
-        Entry {
-            section: self,
-            key,
-            expected: expected.into(),
-            outcome,
-            show: None,
-        }
+        Entry::new(self, key, shapes, expected.into(), outcome)
     }
 
     /// Takes the table at `key`; one that is absent is read as an empty one, so that
@@ -118,6 +129,17 @@ impl<'a> Section<'a> {
         self.findings.offer(&self.path, key);
         match found {
             Some(found) => found.section(reader),
+            None if self.outline.is_some() => {
+                let mut value = None;
+                let table = Self::outline(self.findings, |section| {
+                    value = reader(section);
+                    Some(())
+                });
+                let shapes = Shapes::default();
+                shapes.add(Shape::Table(table));
+                self.note(key, "", shapes, Presence::Optional);
+                value
+            }
             None => Self::read_with(
                 self.findings,
                 self.path.child(key),
@@ -140,6 +162,7 @@ impl<'a> Section<'a> {
 
     /// Reports that one of `keys` has to be here, unless one is.
     pub(super) fn require_one(&mut self, keys: &[&'static str], expected: impl Into<String>) {
+        self.rule(|| Rule::AnyOf(keys.to_vec()));
         if !keys.iter().any(|key| self.has(key)) {
             self.missing.push(Missing {
                 keys: keys.to_vec(),
@@ -150,6 +173,7 @@ impl<'a> Section<'a> {
 
     /// Reports every one of `keys` but the first that is here.
     pub(super) fn at_most_one(&mut self, keys: &[&'static str], expected: &str) {
+        self.rule(|| Rule::AtMostOne(keys.to_vec()));
         let mut present: Vec<(Span, &str)> = keys
             .iter()
             .filter_map(|key| Some((self.key_span(key)?, *key)))
@@ -170,6 +194,34 @@ impl<'a> Section<'a> {
                 .related(first.clone(), "the other one"),
             );
         }
+    }
+
+    /// Reports that `other` has to be here, if `key` is.
+    pub(super) fn needs(&mut self, key: &'static str, other: &'static str, expected: &str) {
+        if self.has(key) {
+            self.require_one(&[other], expected);
+        }
+        self.rule(|| Rule::Needs(key, other));
+    }
+
+    /// Reports `key` if it is here, and one of `rivals` in the place of `other`, without
+    /// which it means nothing.
+    pub(super) fn only_with(
+        &mut self,
+        key: &'static str,
+        other: &'static str,
+        rivals: &[&'static str],
+    ) {
+        self.rule(|| Rule::Needs(key, other));
+        let has_rival = rivals.iter().any(|it| self.has(it)) && !self.has(other);
+        if !self.has(key) || !has_rival {
+            return;
+        }
+        let span = self.key_span(key).unwrap_or_else(|| self.span());
+        let message = format!("`{key}` only goes together with `{other}`");
+        let finding = Finding::new(span, self.path.child(key), message);
+        self.findings
+            .push(finding.expected(format!("no `{key}` here")));
     }
 
     /// Where `key` itself is written.
@@ -237,71 +289,5 @@ impl<'a> Section<'a> {
         let finding = Finding::new(self.span.clone(), key, message);
         self.findings
             .push(finding.expected(missing.expected.as_str()));
-    }
-}
-
-enum Outcome<T> {
-    Absent,
-    Faulty,
-    Good(T),
-}
-
-/// How a value looks in the file.
-type Show<T> = dyn Fn(&T) -> Value;
-
-/// A key that was looked for; the last word says what its absence means.
-#[must_use = "say what the absence of the key means"]
-pub(super) struct Entry<'s, 'a, T> {
-    section: &'s mut Section<'a>,
-    key: &'static str,
-    expected: String,
-    outcome: Outcome<T>,
-    /// How a value looks in the file, if that can be said.
-    show: Option<Box<Show<T>>>,
-}
-
-impl<T> Entry<'_, '_, T> {
-    /// Says how a value looks in the file, so that a default can be shown.
-    pub(super) fn shown(mut self, show: impl Fn(&T) -> Value + 'static) -> Self {
-        self.show = Some(Box::new(show));
-        self
-    }
-
-    /// The value, or `default` when the key is absent. (Also when it is faulty: the
-    /// mistake is reported already and the result will never be used.)
-    pub(super) fn or(self, default: T) -> T {
-        if let (Outcome::Absent, Some(show)) = (&self.outcome, &self.show) {
-            let path = self.section.path.child(self.key);
-            let defaults = self.section.findings.defaults();
-            defaults.note(path, show(&default));
-        }
-        match self.outcome {
-            Outcome::Good(value) => value,
-            Outcome::Absent | Outcome::Faulty => default,
-        }
-    }
-
-    /// The value; its absence is a mistake.
-    pub(super) fn required(self) -> Option<T> {
-        match self.outcome {
-            Outcome::Good(value) => Some(value),
-            Outcome::Faulty => None,
-            Outcome::Absent => {
-                self.section.missing.push(Missing {
-                    keys: vec![self.key],
-                    expected: self.expected,
-                });
-                None
-            }
-        }
-    }
-
-    /// `Some(None)` when the key is absent, `None` when it is faulty.
-    pub(super) fn optional(self) -> Option<Option<T>> {
-        match self.outcome {
-            Outcome::Good(value) => Some(Some(value)),
-            Outcome::Absent => Some(None),
-            Outcome::Faulty => None,
-        }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn read_servers(
     found: &Found<'_>,
     references: &References,
 ) -> Option<std::collections::BTreeMap<String, Server>> {
-    let entries = found.entries("tables such as [servers.web]")?;
+    let entries = found.site_entries("tables such as [servers.web]")?;
     if entries.is_empty() {
         return found.refuse("there is no server", "a table such as [servers.web]");
     }
@@ -128,7 +128,7 @@ pub(super) fn read_servers(
         .filter(|(_, _, found)| has_own_keys(found))
         .map(|(name, _, _)| *name)
         .collect();
-    let led_to = detect::led_to(entries.iter().map(|(_, _, found)| found.value()));
+    let led_to = detect::led_to(entries.iter().filter_map(|(_, _, found)| found.value()));
     let mut named = Vec::new();
     let servers = all(entries.into_iter().map(|(name, span, found)| {
         if let Some(near) = meant(name, &found, &defined) {
@@ -141,7 +141,8 @@ pub(super) fn read_servers(
             return None;
         }
         let place = found.findings().place(found.span().start);
-        let reach = match led_to.contains(name) {
+        // Where what may be is outlined, others may lead to it.
+        let reach = match led_to.contains(name) || found.value().is_none() {
             true => Reach::ThroughOthers,
             false => Reach::ByItsOwn,
         };
@@ -159,7 +160,9 @@ pub(super) fn read_servers(
 
 fn has_own_keys(found: &Found<'_>) -> bool {
     match found.value() {
-        DeValue::Table(table) => table.contains_key("protocol") || table.contains_key("listen"),
+        Some(DeValue::Table(table)) => {
+            table.contains_key("protocol") || table.contains_key("listen")
+        }
         _ => true,
     }
 }
@@ -182,6 +185,7 @@ impl Server {
         references: &References,
         named: &mut Vec<detect::Named>,
     ) -> Option<Self> {
+        section.about("One site: what it speaks, where it listens, and what it does there.");
         let words = [
             ("http", ProtocolWord::Http),
             ("mqtt", ProtocolWord::Mqtt),
@@ -189,19 +193,31 @@ impl Server {
             ("detect", ProtocolWord::Detect),
             ("thrift", ProtocolWord::Thrift),
         ];
-        let protocol = section.choice("protocol", &words).required();
+        let protocol = section.choice("protocol", &words);
+        let protocol =
+            protocol.about("What it speaks; `detect` leaves each connection to one of the others.");
+        let protocol = protocol.required();
         let expected = "an address such as \"0.0.0.0:8080\", or the server's name in `detect` of \
                         another server";
         let listen = section.read("listen", expected, |found| read_listen(found, references));
+        let listen = listen.about(
+            "Where it listens, `systemd:NAME` being a socket that systemd holds; may be absent if \
+             another server leads to this one.",
+        );
         let listen = match reach {
             Reach::ByItsOwn => listen.required(),
             Reach::ThroughOthers => listen.optional().map(Option::unwrap_or_default),
         };
         let is_reached = listen.is_some();
-        let backlog = section.integer("backlog", 1..=65_535_u32).or(1024);
-        let nodelay = section.boolean("nodelay").or(true);
+        let backlog = section.integer("backlog", 1..=65_535_u32);
+        let backlog = backlog.about("Connections the kernel may hold unaccepted.");
+        let backlog = backlog.or(1024);
+        let nodelay = section.boolean("nodelay");
+        let nodelay = nodelay.about("Whether small writes leave at once (`TCP_NODELAY`).");
+        let nodelay = nodelay.or(true);
         let drain = section
             .duration("drain", Zero::Allowed)
+            .about("How long connections of an old generation may take to leave.")
             .or(Duration::from_secs(30));
         let listen = listen.unwrap_or_default();
         let proxy_protocol = proxy_protocol::read(section, &listen);
@@ -224,13 +240,17 @@ impl Server {
             routes: Vec::new(),
         };
         let is_whole = is_reached && proxy_protocol.is_some() && tls.is_some();
-        let server = match protocol {
-            Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
-            Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
-            Some(ProtocolWord::Detect) => common.with_detect(section, named),
-            Some(ProtocolWord::Thrift) => common.with_thrift(section, references),
-            _ => common.with_http(section, references),
-        };
+        let word = protocol.unwrap_or(ProtocolWord::Http);
+        let server = section.depending_on("protocol", &words, word, |section, word| {
+            let common = common.clone();
+            match word {
+                ProtocolWord::Http => common.with_http(section, references),
+                ProtocolWord::Mqtt => common.with_mqtt(section),
+                ProtocolWord::Tcp => common.with_tcp(section, references),
+                ProtocolWord::Detect => common.with_detect(section, named),
+                ProtocolWord::Thrift => common.with_thrift(section, references),
+            }
+        });
         server.filter(|_| is_whole && protocol.is_some())
     }
 
@@ -316,8 +336,13 @@ impl Server {
     }
 
     fn with_http(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
-        let access_log = section.boolean("access_log").or(true);
-        let http2 = section.boolean("http2").or(true);
+        let access_log = section.boolean("access_log");
+        let access_log =
+            access_log.about("Whether its requests are in the access log, if there is one.");
+        let access_log = access_log.or(true);
+        let http2 = section.boolean("http2");
+        let http2 = http2.about("Whether HTTP/2 is spoken, by ALPN and by prior knowledge.");
+        let http2 = http2.or(true);
         let timeouts = section.table("timeouts", Timeouts::read);
         let limits = section.table("limits", Limits::read);
         let forwarded = section.table("forwarded", Forwarded::read);
@@ -329,6 +354,7 @@ impl Server {
             .read("routes", "an array of tables: [[...routes]]", |found| {
                 super::route::read_routes(found, &shared.0, &shared.1, references)
             })
+            .about("What happens to which request.")
             .or(Vec::new());
         Some(Self {
             access_log,
@@ -362,10 +388,7 @@ pub(super) fn read_listen(found: &Found<'_>, references: &References) -> Option<
             place: found.findings().place(found.span().start),
         })
     };
-    if let DeValue::String(_) = found.value() {
-        return Some(vec![one(found)?]);
-    }
-    let items = found.items(LISTEN)?;
+    let items = found.text_or_items(LISTEN)?;
     match items.len() {
         0 => found.refuse("there is no address", LISTEN),
         1..=LISTEN_MAX => all(items.iter().map(one)),
@@ -378,8 +401,15 @@ pub(super) fn read_listen(found: &Found<'_>, references: &References) -> Option<
 
 impl Forwarded {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let trust = networks(section, "trust").or(Vec::new());
-        let x_forwarded = section.boolean("x_forwarded").or(true);
+        section.about("What upstreams are told about the client.");
+        let trust = networks(section, "trust");
+        let trust = trust
+            .about("Peers whose `X-Forwarded-*` is kept and added to; that of others is replaced.");
+        let trust = trust.or(Vec::new());
+        let x_forwarded = section.boolean("x_forwarded");
+        let x_forwarded =
+            x_forwarded.about("Whether `X-Forwarded-For`, `-Proto` and `-Host` are sent.");
+        let x_forwarded = x_forwarded.or(true);
         let expected = "a name of letters, digits and any of -._:";
         let via = section.parsed("via", expected, |text| {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
@@ -391,7 +421,10 @@ impl Forwarded {
         Some(Self {
             trust,
             x_forwarded,
-            via: via.or("tidegate".to_owned()),
+            via: via
+                .about("The name in `Via` (RFC 9110 section 7.6.3).")
+                .shown(|name| name.as_str().into())
+                .or("tidegate".to_owned()),
         })
     }
 }

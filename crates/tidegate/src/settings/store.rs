@@ -27,7 +27,11 @@ impl Store {
             ("os", Some(Promise::Os)),
             ("fsync", Some(Promise::Fsync)),
         ];
-        let promise = section.choice("durability", &words).optional();
+        let promise = section.choice("durability", &words);
+        let about = "What an acknowledged message survives: nothing (the default), the end of the \
+                     process, or of the machine.";
+        let promise = promise.about(about);
+        let promise = promise.optional();
         let directory = section.read("data_directory", DIRECTORY, |found| {
             let text = found.text(DIRECTORY)?;
             if text.is_empty() {
@@ -42,6 +46,8 @@ impl Store {
                 _ => Some(path),
             }
         });
+        let about = "Where it keeps sessions and messages; required with a durability.";
+        let directory = directory.about(about);
         match promise?.flatten() {
             Some(promise) => {
                 let directory = directory.required()?;

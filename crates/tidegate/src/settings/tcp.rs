@@ -8,6 +8,7 @@ use tidegate_runtime::proxy_protocol::ProxyVersion;
 
 use super::findings::{Finding, Mention};
 use super::found::{Found, all, quoted};
+use super::limits::{UPSTREAM_CONNECT, connections, tls_handshake};
 use super::references::References;
 use super::scalars::{Zero, parsed};
 use super::section::Section;
@@ -56,8 +57,10 @@ const ROUTING: [&str; 2] = ["upstream", "routes"];
 
 impl Tcp {
     pub(super) fn read(section: &mut Section<'_>, references: &References) -> Option<Self> {
-        let upstream = read_upstream(section, references).optional();
+        let upstream = read_upstream(section, references);
+        let upstream = upstream.about("Where all connections go.").optional();
         let routes = section.read("routes", ROUTES, |found| read_routes(found, references));
+        let routes = routes.about("Where connections go by the name that a TLS client asks for.");
         let routes = routes.optional();
         section.require_one(&ROUTING, "one of `upstream` and `routes`");
         section.at_most_one(&ROUTING, "only one of `upstream` and `routes`");
@@ -70,15 +73,16 @@ impl Tcp {
                 "send_proxy_protocol",
                 &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)],
             )
+            .about("Which PROXY protocol header endpoints are sent; none without it.")
             .optional();
-        let access_log = section.boolean("access_log").or(true);
+        let access_log = section.boolean("access_log");
+        let access_log =
+            access_log.about("Whether its connections are in the access log, if there is one.");
+        let access_log = access_log.or(true);
         let timeouts = section.table("timeouts", read_timeouts);
         let connections = section.table("limits", |section| {
-            Some(
-                section
-                    .integer("connections", 1..=10_000_000_u32)
-                    .or(10_000),
-            )
+            section.about("How much there may be of things.");
+            Some(connections(section))
         });
         let (timeouts, tls_handshake) = timeouts?;
         Some(Self {
@@ -91,7 +95,7 @@ impl Tcp {
             access_log,
             timeouts,
             tls_handshake,
-            connections: connections? as usize,
+            connections: connections?,
         })
     }
 
@@ -117,16 +121,30 @@ fn read_upstream<'s, 'a>(
 }
 
 fn read_timeouts(section: &mut Section<'_>) -> Option<(TcpTimeouts, Duration)> {
+    section.about("How long things may take.");
     let default = TcpTimeouts::default();
-    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+    let mut read = |key, default, about| {
+        let entry = section.duration(key, Zero::Refused).about(about);
+        entry.or(default)
+    };
     let timeouts = TcpTimeouts {
-        client_hello: read("client_hello", default.client_hello),
-        connect: read("upstream_connect", default.connect),
-        idle: read("idle", default.idle),
+        client_hello: read(
+            "client_hello",
+            default.client_hello,
+            "The longest a TLS client may take to say which name it asks for, with `routes`.",
+        ),
+        connect: read("upstream_connect", default.connect, UPSTREAM_CONNECT),
+        idle: read(
+            "idle",
+            default.idle,
+            "The longest silence in both directions.",
+        ),
         total: None,
     };
-    let tls_handshake = read("tls_handshake", Duration::from_secs(10));
-    let total = section.duration("total", Zero::Refused).optional()?;
+    let tls_handshake = tls_handshake(section);
+    let total = section.duration("total", Zero::Refused);
+    let total = total.about("The longest that a connection may last; for ever without it.");
+    let total = total.optional()?;
     Some((TcpTimeouts { total, ..timeouts }, tls_handshake))
 }
 
@@ -139,12 +157,15 @@ fn read_routes(found: &Found<'_>, references: &References) -> Option<Vec<ServerN
     let mut names: Vec<(Option<HostPattern>, Mention<()>)> = Vec::new();
     let routes = all(items.iter().map(|item| {
         item.section(|section| {
+            section.about("Where connections for one name go.");
             let name = section.read("server_name", NAME, |found| {
                 let name = parsed(found, NAME, |text| text.parse::<HostPattern>())?;
                 Some(found.mention(name))
             });
+            let name = name.about("The name it is for; absent: all that no other route takes.");
             let name = name.optional();
-            let upstream = read_upstream(section, references).required();
+            let upstream = read_upstream(section, references);
+            let upstream = upstream.about("The upstream they go to.").required();
             let name = name?;
             let at = match &name {
                 Some(name) => Mention {

@@ -10,6 +10,7 @@ use tidegate_thrift::codec::{Limits, Protocol, Transport};
 use tidegate_thrift::server::{ServerSettings, ServerTimeouts};
 
 pub use self::route::ThriftRoute;
+use super::limits::{UPSTREAM_CONNECT, connections, tls_handshake};
 use super::references::References;
 use super::scalars::Zero;
 use super::section::Section;
@@ -60,29 +61,34 @@ impl Default for UpstreamTimeouts {
     }
 }
 
+const UPSTREAM: &str = "the name of an upstream";
 const ROUTING: [&str; 2] = ["upstream", "routes"];
 
 impl Thrift {
     pub(super) fn read(section: &mut Section<'_>, references: &References) -> Option<Self> {
-        let access_log = section.boolean("access_log").or(true);
+        let access_log = section.boolean("access_log");
+        let access_log =
+            access_log.about("Whether its calls are in the access log, if there is one.");
+        let access_log = access_log.or(true);
         let timeouts = section.table("timeouts", read_timeouts);
         let limits = section.table("limits", read_limits);
         let defaults = timeouts.clone().map(|read| read.2).unwrap_or_default();
-        let has_routes = section.has("routes");
         section.require_one(&ROUTING, "one of `upstream` and `routes`");
         section.at_most_one(&ROUTING, "only one of `upstream` and `routes`");
-        let routes = if has_routes {
-            let expected = "an array of tables, each headed [[servers.NAME.routes]]";
-            let routes = section.read("routes", expected, |found| {
-                route::read_routes(found, defaults, references)
-            });
-            routes.required()
-        } else if !section.has("upstream") {
-            None
-        } else {
-            let target = ThriftTarget::read(section, defaults, references);
-            target.map(|target| vec![ThriftRoute::of_every_call(target)])
-        };
+        let routes = section.depending_on_whether(
+            "routes",
+            |section| {
+                let expected = "an array of tables, each headed [[servers.NAME.routes]]";
+                let routes = section.read("routes", expected, |found| {
+                    route::read_routes(found, defaults, references)
+                });
+                routes.about("Where which calls go.").required()
+            },
+            |section| {
+                let target = ThriftTarget::read(section, defaults, references);
+                target.map(|target| vec![ThriftRoute::of_every_call(target)])
+            },
+        );
         let (server_timeouts, tls_handshake, _) = timeouts?;
         let limits = limits?;
         Some(Self {
@@ -105,18 +111,20 @@ impl Thrift {
 }
 
 impl ThriftTarget {
+    /// Whether there has to be an `upstream` is for the caller to say.
     fn read(
         section: &mut Section<'_>,
         timeouts: UpstreamTimeouts,
         references: &References,
     ) -> Option<Self> {
-        let expected = "the name of an upstream";
+        let expected = UPSTREAM;
         let upstream = section.read("upstream", expected, |found| {
             let name = found.text(expected)?.to_owned();
             references.upstream(found.mention(name.clone()));
             Some(name)
         });
-        let upstream = upstream.required();
+        let upstream = upstream.about("The upstream that the calls go to.");
+        let upstream = upstream.optional();
         let transports = [
             ("client", None),
             ("unframed", Some(Transport::Unframed)),
@@ -124,24 +132,35 @@ impl ThriftTarget {
             ("ttheader", Some(Transport::TtHeader)),
             ("ttheader_framed", Some(Transport::TtHeaderFramed)),
         ];
-        let transport = section.choice("upstream_transport", &transports).or(None);
+        let transport = section.choice("upstream_transport", &transports);
+        let transport =
+            transport.about("The transport towards the upstream; `client`: that of the client.");
+        let transport = transport.or(None);
         let protocols = [
             ("client", None),
             ("binary", Some(Protocol::Binary)),
             ("binary_old", Some(Protocol::BinaryOld)),
             ("compact", Some(Protocol::Compact)),
         ];
-        let protocol = section.choice("upstream_protocol", &protocols).or(None);
-        let service = match section.boolean("strip_service").or(false) {
+        let protocol = section.choice("upstream_protocol", &protocols);
+        let protocol =
+            protocol.about("The protocol towards the upstream; `client`: that of the client.");
+        let protocol = protocol.or(None);
+        let strip = section.boolean("strip_service");
+        let strip = strip.about("Whether `Store:get` is sent on as `get`.");
+        let service = match strip.or(false) {
             true => ServicePrefix::Remove,
             false => ServicePrefix::Keep,
         };
-        let retrying = match section.boolean("idempotent").or(false) {
+        let idempotent = section.boolean("idempotent");
+        let idempotent = idempotent
+            .about("Whether calls may be made again though they may have been carried out.");
+        let retrying = match idempotent.or(false) {
             true => Retrying::Unanswered,
             false => Retrying::Unsent,
         };
         Some(Self {
-            upstream: upstream?,
+            upstream: upstream??,
             spelling: Spelling {
                 transport,
                 protocol,
@@ -156,14 +175,30 @@ impl ThriftTarget {
 fn read_timeouts(
     section: &mut Section<'_>,
 ) -> Option<(ServerTimeouts, Duration, UpstreamTimeouts)> {
+    section.about("How long things may take.");
     let default = ServerTimeouts::default();
-    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
-    let timeouts = ServerTimeouts {
-        message: read("message", default.message),
-        idle: read("idle", default.idle),
-        write: read("write", default.write),
+    let mut read = |key, default, about| {
+        let entry = section.duration(key, Zero::Refused).about(about);
+        entry.or(default)
     };
-    let tls_handshake = read("tls_handshake", Duration::from_secs(10));
+    let timeouts = ServerTimeouts {
+        message: read(
+            "message",
+            default.message,
+            "From the first byte of a call to its last.",
+        ),
+        idle: read(
+            "idle",
+            default.idle,
+            "How long a connection may stay without a call.",
+        ),
+        write: read(
+            "write",
+            default.write,
+            "The longest a client may stall reading.",
+        ),
+    };
+    let tls_handshake = tls_handshake(section);
     let upstream = read_upstream_timeouts(section, UpstreamTimeouts::default());
     Some((timeouts, tls_handshake, upstream))
 }
@@ -172,10 +207,13 @@ fn read_upstream_timeouts(
     section: &mut Section<'_>,
     default: UpstreamTimeouts,
 ) -> UpstreamTimeouts {
-    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+    let connect = section.duration("upstream_connect", Zero::Refused);
+    let connect = connect.about(UPSTREAM_CONNECT).or(default.connect);
+    let response = section.duration("upstream_response", Zero::Refused);
+    let response = response.about("From the first byte of the call to the last of its answer.");
     UpstreamTimeouts {
-        connect: read("upstream_connect", default.connect),
-        response: read("upstream_response", default.response),
+        connect,
+        response: response.or(default.response),
     }
 }
 
@@ -186,16 +224,33 @@ struct ReadLimits {
 }
 
 fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
+    section.about("How much there may be of things.");
     let default = Limits::default();
-    let mut memory = |key, default| section.memory(key, Zero::Refused).or(default);
-    let message_bytes = memory("message_bytes", default.message_bytes);
-    let header_bytes = memory("header_bytes", default.header_bytes);
-    let method_bytes = memory("method_bytes", default.method_bytes);
-    let depth = section.integer("depth", 1..=1000_u32).or(64) as usize;
+    let mut memory = |key, default, about| {
+        let entry = section.memory(key, Zero::Refused).about(about);
+        entry.or(default)
+    };
+    let message_bytes = memory(
+        "message_bytes",
+        default.message_bytes,
+        "Bytes of a message.",
+    );
+    let header_bytes = memory(
+        "header_bytes",
+        default.header_bytes,
+        "Bytes of the headers of a message.",
+    );
+    let method_bytes = memory(
+        "method_bytes",
+        default.method_bytes,
+        "Bytes of the name of a method.",
+    );
+    let depth = section.integer("depth", 1..=1000_u32);
+    let depth = depth.about("Structures within structures.").or(64) as usize;
     let calls_per_connection = section
         .integer("calls_per_connection", 1..=u64::from(u32::MAX))
+        .about("Calls on one connection before it is closed politely.")
         .or(ServerSettings::default().calls_per_connection);
-    let connections = section.integer("connections", 1..=10_000_000_u32);
     Some(ReadLimits {
         codec: Limits {
             message_bytes,
@@ -204,6 +259,6 @@ fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
             depth,
         },
         calls_per_connection,
-        connections: connections.or(10_000) as usize,
+        connections: connections(section),
     })
 }

@@ -50,6 +50,7 @@ pub enum TlsVersion {
 
 impl Tls {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("TLS on every listener; without it the server speaks plain text.");
         let expected = "an array such as [{ chain = \"web.crt\", key = \"web.key\" }]";
         let certificates = section.read("certificates", expected, |found| {
             let items = found.items(expected)?;
@@ -58,21 +59,33 @@ impl Tls {
             }
             all(items.iter().map(|item| item.section(Certificate::read)))
         });
-        let certificates = certificates.required();
+        let about =
+            "Certificates and their keys; the first is for clients that name no server, too.";
+        let certificates = certificates.about(about).required();
         let versions = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
         let min_version = section.choice("min_version", &versions);
+        let min_version = min_version.about("The oldest version that is accepted.");
         let min_version = min_version.or(TlsVersion::Tls12);
-        let session_tickets = section.boolean("session_tickets").or(true);
-        let client_ca = section.file("client_ca").optional();
+        let session_tickets = section.boolean("session_tickets");
+        let session_tickets =
+            session_tickets.about("Whether clients may resume with session tickets.");
+        let session_tickets = session_tickets.or(true);
+        let client_ca = section.file("client_ca");
+        let about = "The PEM file with the authorities of clients; without it none is asked.";
+        let client_ca = client_ca.about(about).optional();
         let words = [
             ("required", ClientCertificates::Required),
             ("optional", ClientCertificates::Optional),
         ];
         let client_certificates = section.choice("client_certificates", &words);
+        let about = "Whether who has none does not come in, or comes in without.";
+        let client_certificates = client_certificates.about(about);
         let client_certificates = client_certificates.or(ClientCertificates::Required);
-        if section.has("client_certificates") {
-            section.require_one(&["client_ca"], "the authorities of the certificates");
-        }
+        section.needs(
+            "client_certificates",
+            "client_ca",
+            "the authorities of the certificates",
+        );
         Some(Self {
             certificates: certificates?,
             min_version,
@@ -85,8 +98,11 @@ impl Tls {
 
 impl Certificate {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let chain = section.file("chain").required();
-        let key = section.file("key").required();
+        section.about("A certificate and its key, both PEM.");
+        let chain = section.file("chain");
+        let chain = chain.about("The chain, leaf first.").required();
+        let key = section.file("key");
+        let key = key.about("The private key of the leaf.").required();
         Some(Self {
             chain: chain?,
             key: key?,
@@ -116,12 +132,18 @@ pub enum Verify {
 
 impl UpstreamTls {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("TLS to every endpoint; `tls = {}` is TLS with every default.");
         let expected = "a host name such as \"app.internal\"";
         let server_name = section
             .parsed("server_name", expected, super::address::parse_host)
+            .about("The name asked for and verified; the endpoint's host without it.")
             .optional();
-        let ca = section.file("ca").optional();
-        let verify = match section.boolean("verify").or(true) {
+        let ca = section.file("ca");
+        let ca = ca.about("The PEM file with the roots to trust; the system's without it.");
+        let ca = ca.optional();
+        let verify = section.boolean("verify");
+        let verify = verify.about("Whether the upstream has to prove who it is.");
+        let verify = match verify.or(true) {
             true => Verify::Full,
             false => Verify::Nothing,
         };

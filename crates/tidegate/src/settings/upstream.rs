@@ -85,7 +85,7 @@ const RETRIES_MAX: u32 = 10;
 const THRESHOLD_MAX: u32 = 1000;
 
 pub(super) fn read_upstreams(found: &Found<'_>) -> Option<BTreeMap<String, Upstream>> {
-    let entries = found.entries("tables such as [upstreams.api]")?;
+    let entries = found.site_entries("tables such as [upstreams.api]")?;
     let upstreams = all(entries.into_iter().map(|(name, span, found)| {
         let place = found.findings().place(found.span().start);
         let name = site_name(&found, name, span);
@@ -99,18 +99,23 @@ pub(super) fn read_upstreams(found: &Found<'_>) -> Option<BTreeMap<String, Upstr
 
 impl Upstream {
     fn read(section: &mut Section<'_>, place: Place) -> Option<Self> {
+        section.about("A place that requests and connections are sent to.");
         let balances = [
             ("round_robin", Balance::RoundRobin),
             ("random", Balance::Random),
             ("least_requests", Balance::LeastRequests),
             ("first", Balance::First),
         ];
-        let balance = section.choice("balance", &balances).or(Balance::RoundRobin);
+        let balance = section.choice("balance", &balances);
+        let balance = balance
+            .about("How an endpoint is chosen.")
+            .or(Balance::RoundRobin);
         let expected = "an array such as [\"127.0.0.1:9000\"]";
         let endpoints = section
             .read("endpoints", expected, |found| {
                 read_endpoints(found, expected)
             })
+            .about("Where it is: addresses, or tables with an address and a weight.")
             .required();
         let tls = section.optional_table("tls", UpstreamTls::read);
         let pool = section.table("pool", Pool::read);
@@ -119,10 +124,13 @@ impl Upstream {
             "\"preserve\", \"upstream\" or the host to send",
             parse_host_header,
         );
-        let host_header = host_header.or(HostHeader::Preserve);
-        let retries = section
-            .integer("retries", 0..=RETRIES_MAX)
-            .or(DEFAULT_RETRIES);
+        let host_header = host_header
+            .about("Which `Host` it is sent: the client's, that of the endpoint, or any.")
+            .shown(|_| "preserve".into())
+            .or(HostHeader::Preserve);
+        let retries = section.integer("retries", 0..=RETRIES_MAX);
+        let retries = retries.about("How often a request that is safe to repeat is tried again.");
+        let retries = retries.or(DEFAULT_RETRIES);
         let health = section.optional_table("health", read_health);
         let ejection = section.table("ejection", read_ejection);
         let (endpoints, tls) = (endpoints?, tls?);
@@ -143,36 +151,56 @@ impl Upstream {
 }
 
 fn read_health(section: &mut Section<'_>) -> Option<HealthCheck> {
+    section
+        .about("Whether endpoints take connections is asked now and then; without it nobody asks.");
     let default = HealthCheck::default();
-    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
-    let (interval, timeout) = (
-        read("interval", default.interval),
-        read("timeout", default.timeout),
-    );
-    let mut read = |key, default| section.integer(key, 1..=THRESHOLD_MAX).or(default);
+    let interval = section.duration("interval", Zero::Refused);
+    let interval = interval.about("From one question to the next.");
+    let interval = interval.or(default.interval);
+    let timeout = section.duration("timeout", Zero::Refused);
+    let timeout = timeout.about("How long a connection may take to be made.");
+    let timeout = timeout.or(default.timeout);
+    let mut read = |key, default, about| {
+        let entry = section.integer(key, 1..=THRESHOLD_MAX).about(about);
+        entry.or(default)
+    };
     Some(HealthCheck {
         interval,
         timeout,
         thresholds: Thresholds {
-            healthy: read("healthy", default.thresholds.healthy),
-            unhealthy: read("unhealthy", default.thresholds.unhealthy),
+            healthy: read(
+                "healthy",
+                default.thresholds.healthy,
+                "Connections in a row that make an endpoint healthy.",
+            ),
+            unhealthy: read(
+                "unhealthy",
+                default.thresholds.unhealthy,
+                "Failures in a row that make it unhealthy.",
+            ),
         },
     })
 }
 
 fn read_ejection(section: &mut Section<'_>) -> Option<EjectionPolicy> {
+    section.about("An endpoint that fails so often in a row is left alone, longer each time.");
     let default = EjectionPolicy::default();
     let failures = section
         .integer("failures", 0..=THRESHOLD_MAX)
+        .about("Failures in a row; 0 turns it off.")
         .or(default.failures);
     let share_percent = section
         .integer("share_percent", 0..=100_u8)
+        .about("The share of the endpoints that may be left alone at a time.")
         .or(default.share_percent);
-    let mut read = |key, default| section.duration(key, Zero::Refused).or(default);
+    let base = section.duration("base", Zero::Refused);
+    let base = base.about("How long the first time.").or(default.base);
+    let longest = section.duration("longest", Zero::Refused);
+    let longest = longest.about("How long at most.").or(default.longest);
     Some(EjectionPolicy {
         failures,
-        base: read("base", default.base),
-        longest: read("longest", default.longest),
+        base,
+        longest,
         share_percent,
     })
 }
@@ -231,38 +259,49 @@ fn read_endpoints(found: &Found<'_>, expected: &str) -> Option<Vec<Endpoint>> {
 fn read_endpoint(found: &Found<'_>) -> Option<Endpoint> {
     let place = found.findings().place(found.span().start);
     let resolve = |path: &str| found.findings().resolve(path);
-    match found.value() {
-        DeValue::String(_) => Some(Endpoint {
-            address: parsed(found, ENDPOINT, |text| parse_endpoint(text, &resolve))?,
-            weight: 1,
-            place,
-        }),
-        DeValue::Table(_) => found.section(|section| {
+    found.section_or(
+        |section| {
+            section.about("An endpoint with a weight.");
             let address = section
                 .parsed("address", ENDPOINT, |text| parse_endpoint(text, &resolve))
+                .about("Where it is.")
                 .required();
-            let weight = section.integer("weight", 1..=WEIGHT_MAX).or(1);
+            let weight = section.integer("weight", 1..=WEIGHT_MAX);
+            let weight = weight.about("Its share of the requests.").or(1);
             Some(Endpoint {
                 address: address?,
                 weight,
                 place,
             })
-        }),
-        _ => found.wrong_type(format!(
-            "{ENDPOINT}, or {{ address = \"...\", weight = 2 }}"
-        )),
-    }
+        },
+        |found| match found.value() {
+            Some(DeValue::String(_)) | None => Some(Endpoint {
+                address: parsed(found, ENDPOINT, |text| parse_endpoint(text, &resolve))?,
+                weight: 1,
+                place,
+            }),
+            Some(_) => found.wrong_type(format!(
+                "{ENDPOINT}, or {{ address = \"...\", weight = 2 }}"
+            )),
+        },
+    )
 }
 
 impl Pool {
     fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("Connections kept for later requests, per worker and endpoint.");
         Some(Self {
-            idle: section.integer("idle", 0..=100_000_u32).or(256) as usize,
+            idle: section
+                .integer("idle", 0..=100_000_u32)
+                .about("How many are kept; 0 keeps none.")
+                .or(256) as usize,
             idle_timeout: section
                 .duration("idle_timeout", Zero::Refused)
+                .about("How long one is kept.")
                 .or(Duration::from_secs(60)),
             requests: section
                 .integer("requests", 1..=u64::from(u32::MAX))
+                .about("Requests on one connection before it is closed.")
                 .or(100_000),
         })
     }

@@ -23,12 +23,15 @@ const ORIGIN: &str = "an origin such as \"https://app.example.com\", or \"*\"";
 
 impl WebSocket {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("WebSocket on every listener; without it MQTT is spoken as it is.");
         let path = section.parsed("path", "a path such as \"/mqtt\"", |text| {
             match text.parse::<Uri>() {
                 Ok(uri) if text.starts_with('/') && uri.path() == text => Ok(text.to_owned()),
                 _ => Err(format!("{} is not a path", quoted(text))),
             }
         });
+        let path = path.about("The path that clients ask for.");
+        let path = path.shown(|path| path.as_str().into());
         let path = path.or("/mqtt".to_owned());
         let handshake = read_handshake(section)?;
         Some(Self { path, handshake })
@@ -46,10 +49,12 @@ pub(super) fn read_handshake(section: &mut Section<'_>) -> Option<Handshake> {
         };
         all(items.iter().map(|item| parsed(item, ORIGIN, origin)))
     });
-    let origins = origins.or(Vec::new());
+    let about = "Pages that browsers may come from; absent or empty: those of the same host.";
+    let origins = origins.about(about).or(Vec::new());
     let default = WebSocketOptions::default();
     let frame_bytes = section
         .size("frame_bytes", Zero::Refused)
+        .about("Bytes of a frame that a client sends.")
         .or(default.frame_bytes_max);
     Some(Handshake {
         subprotocol: MQTT,

@@ -9,6 +9,9 @@
 //! own; `t` is published to by many and subscribed to by none.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../agreement/check.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod agreement;
 mod chapter_1_2_formats;
 mod chapter_3_10_unsubscribe;
 mod chapter_3_14_disconnect;

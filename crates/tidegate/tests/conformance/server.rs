@@ -53,6 +53,7 @@ pub(crate) fn start(name: &str, configuration: &str, addresses: &[SocketAddr]) -
         directory.join("tidegate.log"),
     );
     std::fs::write(&config, configuration).unwrap();
+    crate::agreement::check(configuration, &directory);
     let keeper = Command::new("sh")
         .args(["-c", KEEPER, "sh", env!("CARGO_BIN_EXE_tidegate")])
         .args(["run", "--log", "info", "--config"])

@@ -2,6 +2,9 @@
 //! of it that misbehave as told.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../agreement/check.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod agreement;
 mod bodies;
 mod descriptors;
 mod faults_framing;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::harness::agreement;
 use tidegate::settings::{Protocol, parse};
 use tidegate_gateway::thrift::{HeaderMatch, NameMatch};
 
@@ -11,6 +12,7 @@ fn errors(server: &str) -> Vec<String> {
     let text = format!(
         "[servers.calls]\nprotocol = \"thrift\"\nlisten = \"127.0.0.1:0\"\n{server}\n{UPSTREAM}"
     );
+    agreement::check(&text, Path::new(""));
     match parse(&text, "test.toml", Path::new("")) {
         Ok(_) => Vec::new(),
         Err(report) => report
@@ -73,6 +75,7 @@ fn routes_say_which_calls_they_are_for() {
          headers = {{ 10 = \"x\", env = \"y\" }}\nupstream = \"app\"\n\
          [[servers.calls.routes]]\nmethod_prefix = \"get\"\nupstream = \"app\"\n{UPSTREAM}"
     );
+    agreement::check(&text, Path::new(""));
     let settings = parse(&text, "test.toml", Path::new("")).unwrap();
     let Protocol::Thrift(thrift) = &settings.servers["calls"].protocol else {
         panic!("it speaks Thrift");

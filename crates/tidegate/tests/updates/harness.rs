@@ -1,5 +1,9 @@
 //! The real binary as a child process: its file, its log, its end.
 
+#[path = "../agreement/check.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+pub(crate) mod agreement;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -63,12 +67,14 @@ impl Place {
 
     /// As editors write: a new file takes the old one's name.
     pub(crate) fn write(&self, text: &str) {
+        agreement::check(text, self.directory.path());
         let new = self.path("tidegate.toml.new");
         std::fs::write(&new, text).unwrap();
         std::fs::rename(new, self.config()).unwrap();
     }
 
     pub(crate) fn write_in_place(&self, text: &str) {
+        agreement::check(text, self.directory.path());
         std::fs::write(self.config(), text).unwrap();
     }
 

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use tidegate_mqtt::access::rules::{Effect, Rule, TopicRules};
-use toml::de::DeValue;
 
 use crate::settings::found::{Found, all};
 use crate::settings::scalars::parsed;
@@ -31,15 +30,21 @@ pub(super) fn read_rules(found: &Found<'_>) -> Option<TopicRules> {
 }
 
 fn read_rule(section: &mut Section<'_>) -> Option<Rule> {
+    section.about("A rule; of all that fit, the first says what is so.");
     let users = section.read("user", NAMES, |found| read_entries(found, NAMES));
+    let users = users.about("The users it is for; absent: all.");
     let users = users.or(Vec::new());
     let clients = section.read("client_id", NAMES, |found| read_entries(found, NAMES));
+    let clients = clients.about("The client ids it is for; absent: all.");
     let clients = clients.or(Vec::new());
     let effects = [("allow", Effect::Allow), ("deny", Effect::Deny)];
-    let effect = section.choice("effect", &effects).or(Effect::Allow);
+    let effect = section.choice("effect", &effects);
+    let effect = effect.about("What it does.").or(Effect::Allow);
     let publish = section.read("publish", FILTERS, |found| read_entries(found, FILTERS));
+    let publish = publish.about("Topic filters: what they may publish to, or may not.");
     let publish = publish.or(Vec::new());
     let subscribe = section.read("subscribe", FILTERS, |found| read_entries(found, FILTERS));
+    let subscribe = subscribe.about("Topic filters: what they may subscribe to, or may not.");
     let subscribe = subscribe.or(Vec::new());
     section.require_one(&["publish", "subscribe"], FILTERS);
     Some(Rule {
@@ -56,10 +61,7 @@ fn read_entries<T>(found: &Found<'_>, expected: &'static str) -> Option<Vec<T>>
 where
     T: FromStr<Err: ToString>,
 {
-    if let DeValue::String(_) = found.value() {
-        return Some(vec![parsed(found, expected, T::from_str)?]);
-    }
-    let items = found.items(expected)?;
+    let items = found.text_or_items(expected)?;
     match items.len() {
         // Nobody would be meant where everybody seems to be.
         0 => found.refuse("the array is empty", expected),

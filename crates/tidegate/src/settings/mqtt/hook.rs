@@ -47,14 +47,22 @@ const URL: &str = "a URL such as \"http://127.0.0.1:9000/mqtt\" or \"https://aut
 
 impl Hook {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let url = section.parsed("url", URL, parse_url).required();
-        let ca = section.file("ca").optional();
+        section.about("Somebody else who is asked who may connect.");
+        let url = section.parsed("url", URL, parse_url);
+        let url = url.about("Whom to ask.").required();
+        let ca = section.file("ca");
+        let ca = ca.about("The PEM file with the authorities to trust; the system's without it.");
+        let ca = ca.optional();
         let timeout = section
             .duration("timeout", Zero::Refused)
+            .about("From the question, its wait for a turn included, to the end of the answer.")
             .or(Duration::from_secs(3));
-        let concurrency = section.integer("concurrency", 1..=65_535_u32).or(64);
+        let concurrency = section.integer("concurrency", 1..=65_535_u32);
+        let concurrency = concurrency.about("Questions at a time, all workers together.");
+        let concurrency = concurrency.or(64);
         let idle_timeout = section
             .duration("idle_timeout", Zero::Refused)
+            .about("How long a connection is kept without a question.")
             .or(Duration::from_secs(30));
         Some(Self {
             url: url?,

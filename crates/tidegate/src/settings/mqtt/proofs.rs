@@ -29,8 +29,15 @@ impl Proofs {
             ("certificate_email", CertificateName::Email),
             ("certificate_uri", CertificateName::Uri),
         ];
-        let certificate = section.choice("identity", &words).optional();
-        let passwords = section.file("passwords").optional();
+        let certificate = section.choice("identity", &words);
+        let certificate = certificate.about(
+            "Which name in its TLS certificate says who a client is; needs `tls.client_ca`.",
+        );
+        let certificate = certificate.optional();
+        let passwords = section.file("passwords");
+        let passwords =
+            passwords.about("The file of users and passwords that `tidegate mqtt passwd` writes.");
+        let passwords = passwords.optional();
         let tokens = section.optional_table("tokens", Tokens::read);
         let hook = section.optional_table("hook", Hook::read);
         Some(Self {

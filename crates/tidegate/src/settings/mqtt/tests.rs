@@ -126,3 +126,15 @@ fn every_key_of_the_broker_example_is_known() {
         _ => panic!("a broker is awaited"),
     }
 }
+
+#[test]
+fn a_mistake_beside_websocket_does_not_make_it_unknown() {
+    let text = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         anonymous = \"all\"\nwebsocket = {{}}\n"
+    );
+    assert_eq!(
+        errors(&text),
+        ["14:13 servers.broker.anonymous: \"all\" is not known"]
+    );
+}

@@ -34,6 +34,7 @@ pub struct TokenKeyFile {
 
 impl Tokens {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        section.about("JSON Web Tokens as passwords.");
         let expected = "an array such as [{ algorithm = \"ES256\", file = \"issuer.pem\" }]";
         let keys = section.read("keys", expected, |found| {
             let items = found.items(expected)?;
@@ -46,13 +47,27 @@ impl Tokens {
                 ),
             }
         });
-        let keys = keys.required();
+        let keys = keys
+            .about("The keys that tokens are signed with.")
+            .required();
         let default = TokenRules::default();
-        let issuer = section.string("issuer").optional();
-        let audience = section.string("audience").optional();
-        let user_claim = section.string("user_claim").or(default.user_claim);
-        let leeway = section.duration("leeway", Zero::Allowed).or(default.leeway);
-        let claims = section.read("claims", CLAIMS, read_claims).or(Vec::new());
+        let issuer = section.string("issuer");
+        let issuer = issuer
+            .about("Who has to have issued them (`iss`).")
+            .optional();
+        let audience = section.string("audience");
+        let audience = audience
+            .about("Whom they have to be for (`aud`).")
+            .optional();
+        let user_claim = section.string("user_claim");
+        let user_claim = user_claim.about("The claim that names the user.");
+        let user_claim = user_claim.or(default.user_claim);
+        let leeway = section.duration("leeway", Zero::Allowed);
+        let leeway = leeway.about("How far the clocks may be apart.");
+        let leeway = leeway.or(default.leeway);
+        let claims = section.read("claims", CLAIMS, read_claims);
+        let claims = claims.about("Claims that they have to make, and their values.");
+        let claims = claims.or(Vec::new());
         Some(Self {
             keys: keys?,
             rules: TokenRules {
@@ -74,9 +89,16 @@ impl TokenKeyFile {
             ("ES256", TokenAlgorithm::EcdsaP256),
             ("EdDSA", TokenAlgorithm::Ed25519),
         ];
-        let algorithm = section.choice("algorithm", &words).required();
-        let file = section.file("file").required();
-        let id = section.string("id").optional();
+        section.about("A key that tokens are signed with.");
+        let algorithm = section.choice("algorithm", &words);
+        let algorithm = algorithm.about("What it is for.").required();
+        let file = section.file("file");
+        let file = file.about("The file that holds it: PEM, or the bytes of a shared secret.");
+        let file = file.required();
+        let id = section.string("id");
+        let id =
+            id.about("Its name in tokens (`kid`); without it, it is tried whatever they name.");
+        let id = id.optional();
         Some(Self {
             algorithm: algorithm?,
             id: id?,

@@ -4,7 +4,6 @@
 use super::PREFIX;
 use super::call::ThriftCall;
 use super::headers::{self, fields};
-use crate::settings::findings::Finding;
 use crate::settings::references::References;
 use crate::settings::section::Section;
 use crate::settings::websocket::read_handshake;
@@ -12,7 +11,6 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tidegate_gateway::route::{PathPattern, QueryPolicy, RedirectTarget, Rewrite, TemplateError};
 use tidegate_http::websocket::Handshake;
-use toml::de::DeValue;
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +73,7 @@ pub(super) fn read(
         references.upstream(found.mention(name.clone()));
         Some(name)
     });
+    let upstream = upstream.about("Requests are sent on to this upstream.");
     let upstream = upstream.optional();
     let rewrite = section.read("rewrite", "a table", |found| {
         found.section(|section| read_rewrite(section, path))
@@ -88,16 +87,20 @@ pub(super) fn read(
         references.broker(found.mention(name.clone()));
         Some(name)
     });
+    let broker = broker.about("Clients speak MQTT over WebSocket to this server from here on.");
     let broker = broker.optional();
-    let handshake = section.table("websocket", read_handshake);
+    let handshake = section.table("websocket", |section| {
+        section.about("Who may begin to speak it, with `broker`.");
+        read_handshake(section)
+    });
     let thrift = section.optional_table("thrift", |section| {
         ThriftCall::read(section, path, references).map(Box::new)
     });
     let one = "one of `upstream`, `respond`, `redirect`, `broker` and `thrift`";
     section.require_one(&ACTIONS, one);
     section.at_most_one(&ACTIONS, &format!("only {one}"));
-    only_with(section, "rewrite", "upstream");
-    only_with(section, "websocket", "broker");
+    section.only_with("rewrite", "upstream", &ACTIONS);
+    section.only_with("websocket", "broker", &ACTIONS);
     if let Some(thrift) = thrift? {
         return Some(Action::Thrift(thrift));
     }
@@ -116,22 +119,11 @@ pub(super) fn read(
     }
 }
 
-/// Reports a key that means something beside one action only, where there is another.
-fn only_with(section: &Section<'_>, key: &'static str, action: &'static str) {
-    let has_other = ACTIONS.iter().any(|it| section.has(it)) && !section.has(action);
-    if !section.has(key) || !has_other {
-        return;
-    }
-    let span = section.key_span(key).unwrap_or_else(|| section.span());
-    let message = format!("`{key}` only goes together with `{action}`");
-    let finding = Finding::new(span, section.path().child(key), message);
-    let findings = section.findings();
-    findings.push(finding.expected(format!("no `{key}` here")));
-}
-
 impl Respond {
     fn read(section: &mut Section<'_>) -> Option<Self> {
-        let status = section.integer("status", 200..=599_u16).or(200);
+        section.about("Requests are answered with this.");
+        let status = section.integer("status", 200..=599_u16);
+        let status = status.about("The status of the response.").or(200);
         let status = StatusCode::from_u16(status).ok()?;
         let bodyless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         let body = section.read("body", "text", |found| {
@@ -142,7 +134,7 @@ impl Respond {
             }
             Some(Bytes::copy_from_slice(text.as_bytes()))
         });
-        let body = body.or(Bytes::new());
+        let body = body.about("The body.").or(Bytes::new());
         let expected = "a media type such as \"text/plain\"";
         let content_type = section.parsed("content_type", expected, |text| {
             let media = text.split(';').next().unwrap_or_default().trim();
@@ -152,8 +144,11 @@ impl Respond {
                 _ => Err(format!("{text:?} is not a media type")),
             }
         });
+        let content_type =
+            content_type.about("Its type; absent: plain text in UTF-8, if there is a body.");
         let content_type = content_type.optional();
         let headers = section.read("headers", headers::FIELDS, fields);
+        let headers = headers.about("More header fields, each with a value or several.");
         let headers = headers.or(Vec::new());
         let default =
             (!body.is_empty()).then_some(HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -169,27 +164,30 @@ impl Respond {
 impl Redirect {
     fn read(section: &mut Section<'_>, path: Option<&PathPattern>) -> Option<Self> {
         let expected = "a URL or path such as \"https://example.com/{rest}\"";
+        section.about("Clients are sent elsewhere.");
         let queries = [("keep", QueryPolicy::Keep), ("drop", QueryPolicy::Drop)];
-        let query = section.choice("query", &queries).or(QueryPolicy::Keep);
+        let query = section.choice("query", &queries);
+        let query = query
+            .about("What becomes of the query.")
+            .or(QueryPolicy::Keep);
         let to = section.parsed("to", expected, |text| {
             let target = RedirectTarget::parse(text, query);
             let fits = |target: &RedirectTarget| path.map_or(Ok(()), |path| target.check(path));
             let checked = target.and_then(|target| fits(&target).map(|()| target));
             checked.map_err(|error| error.fault)
         });
+        let to =
+            to.about("Where to: a URL or a path; parameters of the route's path are filled in.");
         let to = to.required();
-        let expected = "one of 301, 302, 303, 307, 308";
-        let status = section.read("status", expected, |found| match found.value() {
-            DeValue::Integer(status) => match status.as_str() {
-                "301" => Some(StatusCode::MOVED_PERMANENTLY),
-                "302" => Some(StatusCode::FOUND),
-                "303" => Some(StatusCode::SEE_OTHER),
-                "307" => Some(StatusCode::TEMPORARY_REDIRECT),
-                "308" => Some(StatusCode::PERMANENT_REDIRECT),
-                _ => found.refuse(format!("{status} is not a redirect"), expected),
-            },
-            _ => found.wrong_type(expected),
-        });
+        let redirects = [
+            (301, StatusCode::MOVED_PERMANENTLY),
+            (302, StatusCode::FOUND),
+            (303, StatusCode::SEE_OTHER),
+            (307, StatusCode::TEMPORARY_REDIRECT),
+            (308, StatusCode::PERMANENT_REDIRECT),
+        ];
+        let status = section.number_choice("status", &redirects, "is not a redirect");
+        let status = status.about("The status of the redirect.");
         let status = status.or(StatusCode::PERMANENT_REDIRECT);
         Some(Self { to: to?, status })
     }
@@ -198,21 +196,25 @@ impl Redirect {
 const REWRITES: [&str; 3] = ["path", "strip_prefix", "add_prefix"];
 
 fn read_rewrite(section: &mut Section<'_>, path: Option<&PathPattern>) -> Option<Rewrite> {
-    let mut read = |key, expected, parse: fn(&str) -> Result<Rewrite, TemplateError>| {
+    section.about("How the path is changed before a request is sent on; one of its keys.");
+    let mut read = |key, about, expected, parse: fn(&str) -> Result<Rewrite, TemplateError>| {
         let rewrite = section.parsed(key, expected, |text| {
             let fits = |rewrite: &Rewrite| path.map_or(Ok(()), |path| rewrite.check(path));
             let checked = parse(text).and_then(|rewrite| fits(&rewrite).map(|()| rewrite));
             checked.map_err(|error| error.fault)
         });
-        rewrite.optional()
+        rewrite.about(about).optional()
     };
     let new_path = read(
         "path",
+        "The path instead; parameters of the route's path are filled in.",
         "a path such as \"/new/{rest}\"",
         Rewrite::replace_path,
     );
-    let strip = read("strip_prefix", PREFIX, Rewrite::strip_prefix);
-    let add = read("add_prefix", PREFIX, Rewrite::add_prefix);
+    let about = "What is taken off the beginning of the path.";
+    let strip = read("strip_prefix", about, PREFIX, Rewrite::strip_prefix);
+    let about = "What is put before the path.";
+    let add = read("add_prefix", about, PREFIX, Rewrite::add_prefix);
     let expected = "one of `path`, `strip_prefix` and `add_prefix`";
     section.require_one(&REWRITES, expected);
     section.at_most_one(&REWRITES, expected);

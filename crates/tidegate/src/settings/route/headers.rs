@@ -3,7 +3,6 @@
 use crate::settings::found::{Found, all, quoted};
 use crate::settings::section::Section;
 use http::{HeaderName, HeaderValue};
-use toml::de::DeValue;
 
 /// `request_headers` or `response_headers`: removed first, then set, then added.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,8 +32,12 @@ const FRAMING: [HeaderName; 6] = [
 
 impl HeaderEdits {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let set = section.read("set", FIELDS, fields).or(Vec::new());
-        let add = section.read("add", FIELDS, fields).or(Vec::new());
+        let set = section.read("set", FIELDS, fields);
+        let set = set
+            .about("Fields that replace all of their name.")
+            .or(Vec::new());
+        let add = section.read("add", FIELDS, fields);
+        let add = add.about("Fields that come on top.").or(Vec::new());
         let expected = "an array of header names";
         let remove = section.read("remove", expected, |found| {
             let items = found.items(expected)?;
@@ -43,7 +46,9 @@ impl HeaderEdits {
         Some(Self {
             set,
             add,
-            remove: remove.or(Vec::new()),
+            remove: remove
+                .about("Names whose fields are taken out, before any are set.")
+                .or(Vec::new()),
         })
     }
 }
@@ -53,9 +58,9 @@ pub(super) fn fields(found: &Found<'_>) -> Option<Vec<(HeaderName, HeaderValue)>
     let entries = found.entries(FIELDS)?;
     let fields = all(entries.into_iter().map(|(key, _, found)| {
         let name = name(&found, key);
-        let values = match found.value() {
-            DeValue::Array(_) => all(found.items(VALUE)?.iter().map(value)),
-            _ => value(&found).map(|value| vec![value]),
+        let values = match found.text_or_items(VALUE) {
+            Some(items) => all(items.iter().map(value)),
+            None => None,
         };
         let (name, values) = (name?, values?);
         Some(values.into_iter().map(move |value| (name.clone(), value)))

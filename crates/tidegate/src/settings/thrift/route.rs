@@ -8,7 +8,7 @@ use super::super::findings::{Finding, Mention};
 use super::super::found::{Found, all};
 use super::super::references::References;
 use super::super::section::Section;
-use super::{ThriftTarget, UpstreamTimeouts, read_upstream_timeouts};
+use super::{ThriftTarget, UPSTREAM, UpstreamTimeouts, read_upstream_timeouts};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,19 +68,26 @@ fn read_route(
     timeouts: UpstreamTimeouts,
     references: &References,
 ) -> Option<ThriftRoute> {
-    let name = section.string("name").optional();
-    let service = read_name(section, "service", SERVICE);
-    let exactly = read_name(section, "method", METHOD);
-    let prefix = read_name(section, "method_prefix", METHOD);
+    section.about("Where some of the calls go; the first route that fits is taken.");
+    let name = section.string("name");
+    let name = name.about("Its name in the access log.").optional();
+    let about = "The service they name, as in `Store:get`; absent: any.";
+    let service = read_name(section, "service", SERVICE, about);
+    let exactly = read_name(section, "method", METHOD, "Their method.");
+    let about = "What their method begins with.";
+    let prefix = read_name(section, "method_prefix", METHOD, about);
     let names = ["method", "method_prefix"];
     section.at_most_one(&names, "either `method` or `method_prefix`");
     let headers = section
         .read("headers", HEADERS, read_headers)
+        .about("The TTHeader headers that they have; a key of digits is the number of one.")
         .or(Vec::new());
     let default = timeouts;
     let timeouts = section.table("timeouts", |section| {
+        section.about("The server's time-outs, for this route.");
         Some(read_upstream_timeouts(section, default))
     });
+    section.require_one(&["upstream"], UPSTREAM);
     let target = ThriftTarget::read(section, timeouts.unwrap_or(default), references);
     let method = match (exactly?, prefix?) {
         (Some(name), _) => NameMatch::Exactly(name),
@@ -103,6 +110,7 @@ fn read_name(
     section: &mut Section<'_>,
     key: &'static str,
     expected: &'static str,
+    about: &'static str,
 ) -> Option<Option<Box<str>>> {
     let name = section.parsed(key, expected, |text| {
         let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
@@ -111,7 +119,7 @@ fn read_name(
         }
         Ok(Box::from(text))
     });
-    name.optional()
+    name.about(about).optional()
 }
 
 /// A key of digits is a number; nobody names a header so.

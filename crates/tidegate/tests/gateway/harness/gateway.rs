@@ -80,6 +80,7 @@ impl Gateway {
     pub(crate) fn launch(settings: &str, directory: Arc<TempDir>, launch: Launch) -> Self {
         let file = directory.path().join("gateway.toml");
         std::fs::write(&file, settings).unwrap();
+        crate::agreement::check(settings, directory.path());
         let mut command = command(launch);
         command
             .args(["run", "--log-format", "json", "--config"])
