@@ -20,6 +20,12 @@ listen = ["unix:web.sock"]
 [[servers.web.routes]]
 prefix = "/"
 respond = { status = 200, body = "here\n" }
+
+[servers.broker]
+protocol = "mqtt"
+listen = ["unix:mqtt.sock"]
+durability = "os"
+data_directory = "store"
 CONFIG
 
 cargo build --release

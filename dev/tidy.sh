@@ -51,7 +51,7 @@ may_use() {
     runtime) echo "service" ;;
     http | orchestrator) echo "service runtime" ;;
     gateway) echo "service runtime http thrift" ;;
-    thrift | mqtt) echo "service runtime http" ;;
+    thrift | mqtt | tower) echo "service runtime http" ;;
     *) echo "service runtime http orchestrator supervisor gateway thrift mqtt" ;;
   esac
 }
@@ -59,6 +59,24 @@ for manifest in crates/*/Cargo.toml; do
   crate=$(basename "$(dirname "$manifest")")
   for used in $(awk '/^\[/ { on = ($0 == "[dependencies]") } on && /^tidegate-/ { sub(/^tidegate-/, ""); sub(/[^a-z].*/, ""); print }' "$manifest"); do
     [[ " $(may_use "$crate") " == *" $used "* ]] || fail "$manifest: $crate may not depend on $used"
+  done
+done
+
+# What crates.io and docs.rs show of a crate; code in its README is compiled, its examples run.
+for manifest in crates/*/Cargo.toml; do
+  crate=$(dirname "$manifest")
+  for key in description documentation readme keywords categories; do
+    grep -q "^$key = " "$manifest" || fail "$manifest: say its $key"
+  done
+  [ -f "$crate/README.md" ] || { fail "$crate: write a README.md"; continue; }
+  if grep -q '^```rust' "$crate/README.md"; then
+    grep -qF 'include_str!("../README.md")' "$crate/src/lib.rs" || fail "$crate/src/lib.rs: compile the code in README.md"
+  fi
+  for example in "$crate"/examples/*.rs; do
+    [ -f "$example" ] || continue
+    name=$(basename "$example" .rs)
+    grep -rqF "\"$name\"" "$crate/tests" || fail "$example: let a test in $crate/tests run it"
+    grep -qF "$example" README.md || fail "$example: name it in README.md"
   done
 done
 

@@ -8,6 +8,8 @@ WANTED = {
     "tidegate_requests",
     "tidegate_service_restarts",
     "tidegate_limit_hits",
+    "tidegate_mqtt_publishes_received",
+    "tidegate_mqtt_store_commits",
 }
 
 families = {family.name: family for family in text_string_to_metric_families(sys.stdin.read())}

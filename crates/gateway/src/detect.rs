@@ -1,10 +1,21 @@
 //! Which protocol a client speaks, by its first bytes. No I/O and no clock.
 //!
 //! Only what a listener is meant to serve is looked for, so that a protocol which is not
-//! on offer is refused rather than mistaken.
+//! on offer is refused rather than mistaken. No bytes begin two of them, so that the order in
+//! which they are looked for does not matter:
+//!
+//! | first byte | what may be there | decided by |
+//! |---|---|---|
+//! | `00`, `80`, `82` | Thrift | version, header or name, within nine bytes |
+//! | `10` | MQTT | packet type, its length, `MQTT` |
+//! | `16` | TLS | version 3.x, the type of the message in the record |
+//! | `P` | HTTP/2, or HTTP/1 | the first line of the preface; where it parts from that |
+//! | a line break, another letter or sign of a method | HTTP/1 | method, space, and a target's first |
+//! | any other | none of them | |
 
 mod http;
 mod mqtt;
+mod thrift;
 mod tls;
 
 /// The most bytes a verdict can take.
@@ -21,6 +32,9 @@ pub enum Protocol {
     Tls,
     /// MQTT 3.1.1 and 5.0: a CONNECT packet (MQTT 5.0 section 3.1).
     Mqtt,
+    /// Thrift: a call in any transport and protocol (Thrift RPC specification, "Compatibility",
+    /// and CloudWeGo's TTHeader).
+    Thrift,
 }
 
 /// What is thought after some bytes.
@@ -61,6 +75,7 @@ pub fn detect(bytes: &[u8], wanted: &[Protocol]) -> Detection {
             Protocol::Http2 => begins(bytes, http::PREFACE),
             Protocol::Tls => tls::is_handshake(bytes),
             Protocol::Mqtt => mqtt::is_connect(bytes),
+            Protocol::Thrift => thrift::is_call(bytes),
         };
         match verdict {
             Verdict::Yes => return Detection::Found(protocol),

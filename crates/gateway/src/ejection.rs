@@ -1,6 +1,6 @@
 //! Passive ejection: an endpoint that keeps failing those who use it gets a rest.
 //!
-//! One [`Ejector`] per upstream per worker, told how each use went and asked beside the
+//! One `Ejector` per upstream per worker, told how each use went and asked beside the
 //! balancer. It does no I/O, and time is an argument. An endpoint is out for a time that
 //! grows with each ejection in a row; on its return it is on probation, and the first
 //! failure ends that. Never more than a share of the endpoints is out: failures of all are
@@ -62,11 +62,11 @@ impl Default for Record {
 
 /// An endpoint is out from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ejected {
+pub(crate) struct Ejected {
     /// When it will be back.
-    pub until: Tick,
+    pub(crate) until: Tick,
     /// Failures in a row that led to it.
-    pub failures: u32,
+    pub(crate) failures: u32,
 }
 
 /// Decides who is out; see the module.
@@ -85,7 +85,7 @@ pub struct Ejected {
 /// assert!(!ejector.is_out(first, now + policy.base));
 /// ```
 #[derive(Debug)]
-pub struct Ejector {
+pub(crate) struct Ejector {
     policy: EjectionPolicy,
     keys: Vec<Box<str>>,
     records: Vec<Rc<Record>>,
@@ -95,7 +95,7 @@ pub struct Ejector {
 
 impl Ejector {
     /// An ejector for the endpoints with these keys, which knows what `old` knows of them.
-    pub fn new<'k>(
+    pub(crate) fn new<'k>(
         policy: EjectionPolicy,
         keys: impl IntoIterator<Item = &'k str>,
         old: Option<&Self>,
@@ -123,24 +123,24 @@ impl Ejector {
     }
 
     /// Whether any endpoint may be out at `now`: the quick answer for when all is well.
-    pub fn may_be_any_out(&self, now: Tick) -> bool {
+    pub(crate) fn may_be_any_out(&self, now: Tick) -> bool {
         now < self.all_back.get()
     }
 
     /// Whether `endpoint` is out at `now`; an unknown one is not.
-    pub fn is_out(&self, endpoint: EndpointIndex, now: Tick) -> bool {
+    pub(crate) fn is_out(&self, endpoint: EndpointIndex, now: Tick) -> bool {
         let record = self.records.get(endpoint.0);
         record.is_some_and(|record| now < record.out_until.get())
     }
 
     /// Whether nothing speaks against `endpoint`: then another good use changes nothing.
-    pub fn is_spotless(&self, endpoint: EndpointIndex) -> bool {
+    pub(crate) fn is_spotless(&self, endpoint: EndpointIndex) -> bool {
         let record = self.records.get(endpoint.0);
         record.is_none_or(|it| it.failures.get() == 0 && it.ejections.get() == 0)
     }
 
     /// A use of `endpoint` went well.
-    pub fn succeeded(&self, endpoint: EndpointIndex, now: Tick) {
+    pub(crate) fn succeeded(&self, endpoint: EndpointIndex, now: Tick) {
         let Some(record) = self.records.get(endpoint.0) else {
             return;
         };
@@ -153,7 +153,7 @@ impl Ejector {
     }
 
     /// A use of `endpoint` failed. Tells whether that puts it out.
-    pub fn failed(&self, endpoint: EndpointIndex, now: Tick) -> Option<Ejected> {
+    pub(crate) fn failed(&self, endpoint: EndpointIndex, now: Tick) -> Option<Ejected> {
         let record = self.records.get(endpoint.0)?;
         let failures = record.failures.get().saturating_add(1);
         record.failures.set(failures);
@@ -180,7 +180,7 @@ impl Ejector {
     }
 
     /// How many are out at `now`.
-    pub fn out(&self, now: Tick) -> usize {
+    pub(crate) fn out(&self, now: Tick) -> usize {
         let records = self.records.iter();
         records.filter(|it| now < it.out_until.get()).count()
     }

@@ -20,7 +20,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, Semaphore};
 
 pub use self::probe::{ConnectProbe, Probe};
-pub use self::standing::{Answer, Standing, Thresholds, Transition};
+pub use self::standing::Thresholds;
+use self::standing::{Answer, Standing, Transition};
 use crate::upstream::EndpointAddress;
 
 /// How many endpoints are asked at once; others wait for their turn.

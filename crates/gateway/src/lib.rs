@@ -16,3 +16,7 @@ pub mod site;
 pub mod tcp;
 pub mod thrift;
 pub mod upstream;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

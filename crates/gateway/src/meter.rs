@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use tidegate_runtime::clock::Tick;
 use tidegate_runtime::relay::Relayed;
 use tidegate_runtime::worker;
 
@@ -73,27 +74,48 @@ pub struct UpstreamCells {
     connected: Cell,
     failed: Cell,
     ejected: Cell,
+    /// Until when the worker leaves an endpoint alone, by endpoint. Locked at an ejection and
+    /// by who reads the figures: never for a request.
+    out_until: Mutex<BTreeMap<Box<str>, Tick>>,
 }
+
+/// The most endpoints of an upstream whose ejections are remembered for the figures.
+const EJECTED_ENDPOINTS_MAX: usize = 1024;
 
 impl UpstreamCells {
     /// A request went out on a kept connection.
-    pub fn count_reused(&self) {
+    pub(crate) fn count_reused(&self) {
         self.reused.add(1);
     }
 
     /// A connection was made.
-    pub fn count_connected(&self) {
+    pub(crate) fn count_connected(&self) {
         self.connected.add(1);
     }
 
     /// A connection was not made.
-    pub fn count_failed(&self) {
+    pub(crate) fn count_failed(&self) {
         self.failed.add(1);
     }
 
-    /// An endpoint was ejected.
-    pub fn count_ejected(&self) {
+    /// An endpoint was ejected, and will be back at `until`.
+    pub(crate) fn count_ejected(&self, endpoint: &str, until: Tick) {
         self.ejected.add(1);
+        let mut out = self.out_until();
+        if out.len() >= EJECTED_ENDPOINTS_MAX && !out.contains_key(endpoint) {
+            // The one that has been back the longest, or is the first to be.
+            let first = out.iter().min_by_key(|(_, until)| **until);
+            if let Some(first) = first.map(|(endpoint, _)| endpoint.clone()) {
+                out.remove(&first);
+            }
+        }
+        out.insert(endpoint.into(), until);
+    }
+
+    fn out_until(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Tick>> {
+        self.out_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,6 +242,22 @@ impl Meters {
             .collect()
     }
 
+    /// How many workers leave an endpoint alone at `now`, by site and upstream and by endpoint;
+    /// none, too, once an endpoint was ever ejected.
+    pub fn ejected(&self, now: Tick) -> BTreeMap<(Key, Box<str>), usize> {
+        let cells = self.cells();
+        let mut ejected = BTreeMap::new();
+        for (key, workers) in &cells.upstreams {
+            for cells in workers.values() {
+                for (endpoint, until) in &*cells.out_until() {
+                    let at = (key.clone(), endpoint.clone());
+                    *ejected.entry(at).or_default() += usize::from(now < *until);
+                }
+            }
+        }
+        ejected
+    }
+
     /// The figures of every TCP proxy by site, added up over the workers.
     pub fn proxies(&self) -> BTreeMap<Arc<str>, TcpFigures> {
         let cells = self.cells();
@@ -336,5 +374,25 @@ mod tests {
         assert_eq!(figures.sum_ms, 60_007);
         meters.retain(|site, _| site != "web", |_, _| true);
         assert!(meters.routes().is_empty());
+    }
+
+    #[test]
+    fn an_endpoint_is_ejected_until_its_time_is_over() {
+        let meters = Meters::default();
+        let cells = meters.site("web").upstream(&"app".into());
+        let at = Tick::from_millis;
+        cells.count_ejected("10.0.0.1:80", at(100));
+        cells.count_ejected("10.0.0.2:80", at(200));
+        let out = |now| meters.ejected(at(now)).into_values().collect::<Vec<_>>();
+        assert_eq!(
+            (out(99), out(100), out(200)),
+            (vec![1, 1], vec![0, 1], vec![0, 0])
+        );
+        for number in 0..EJECTED_ENDPOINTS_MAX {
+            cells.count_ejected(&format!("10.1.0.1:{number}"), at(300));
+        }
+        assert_eq!(out(250).len(), EJECTED_ENDPOINTS_MAX);
+        meters.retain(|_, _| true, |_, _| false);
+        assert_eq!(out(250), [0; 0]);
     }
 }

@@ -17,6 +17,9 @@ mod rewrite;
 mod template;
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
 
 pub use host::{HostPattern, HostPatternError};
 pub use params::Params;
@@ -37,6 +40,17 @@ pub struct RouteSpec<T> {
     pub target: T,
 }
 
+impl<T> RouteSpec<T> {
+    /// A route for `path` on every host.
+    pub const fn new(path: PathPattern, target: T) -> Self {
+        Self {
+            host: None,
+            path,
+            target,
+        }
+    }
+}
+
 /// Two routes of one table that claim the same requests.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("route `{pattern}`{} conflicts with `{with}`", on_host(host.as_ref()))]
@@ -52,6 +66,39 @@ pub struct RouteConflict {
     /// The host both are for; `None` for any.
     pub host: Option<HostPattern>,
 }
+
+/// Every conflict of one table, as many as there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteConflicts(Vec<RouteConflict>);
+
+impl Deref for RouteConflicts {
+    type Target = [RouteConflict];
+
+    fn deref(&self) -> &[RouteConflict] {
+        &self.0
+    }
+}
+
+impl IntoIterator for RouteConflicts {
+    type Item = RouteConflict;
+    type IntoIter = std::vec::IntoIter<RouteConflict>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for RouteConflicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, conflict) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "; " };
+            write!(f, "{separator}{conflict}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for RouteConflicts {}
 
 fn on_host(host: Option<&HostPattern>) -> String {
     host.map_or_else(String::new, |host| format!(" on host `{host}`"))
@@ -79,8 +126,7 @@ pub struct Match<'a, T> {
 ///     host: Some("*.example.com".parse()?),
 ///     path: PathPattern::parse("/users/{id}")?,
 ///     target: "users",
-/// }])
-/// .map_err(|conflicts| conflicts[0].clone())?;
+/// }])?;
 /// let found = table.find("API.example.com:8080", "/users/7").expect("it matches");
 /// assert_eq!((*found.target, found.params.get("id")), ("users", Some("7")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -111,7 +157,7 @@ impl<T> RouteTable<T> {
     ///
     /// Every pair of routes on one host that matches the same paths. An explicit
     /// path never conflicts with the empty rest of a `{*rest}` or prefix route: it wins.
-    pub fn build(specs: Vec<RouteSpec<T>>) -> Result<Self, Vec<RouteConflict>> {
+    pub fn build(specs: Vec<RouteSpec<T>>) -> Result<Self, RouteConflicts> {
         let mut table = Self {
             routes: Vec::with_capacity(specs.len()),
             exact: HashMap::default(),
@@ -130,7 +176,7 @@ impl<T> RouteTable<T> {
         if conflicts.is_empty() {
             Ok(table)
         } else {
-            Err(conflicts)
+            Err(RouteConflicts(conflicts))
         }
     }
 

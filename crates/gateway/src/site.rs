@@ -19,6 +19,7 @@ use std::time::Duration;
 use http::header::{HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
+use tidegate_http::h1::codec::Limits;
 use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response, headers};
 use tidegate_runtime::clock;
 use tidegate_runtime::io::PeerAddr;
@@ -29,7 +30,7 @@ use self::call::{Caller, Calling};
 pub use self::forwarded::{ForwardedSpec, ViaName};
 pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
-use crate::meter::{CallMeter, RouteCells, SiteMeter, UNROUTED};
+use crate::meter::{CallMeter, Meters, RouteCells, SiteMeter, UNROUTED};
 use crate::route::{Match, Rewrite, RouteTable, path};
 use crate::upstream::{Attempt, Forwarding, ThriftUpstream, Upstream, UpstreamSpec, seed};
 
@@ -50,6 +51,21 @@ pub struct SiteSpec {
     pub meter: SiteMeter,
 }
 
+impl SiteSpec {
+    /// A site with these routes, and defaults for everything else: upstreams are told where a
+    /// request came from, and requests are counted for nobody in particular.
+    pub fn new(routes: RouteTable<Route>, upstreams: Vec<UpstreamSpec>) -> Self {
+        Self {
+            routes,
+            upstreams,
+            called: Vec::new(),
+            forwarded: ForwardedSpec::default(),
+            client: ClientSettings::default(),
+            meter: Meters::default().site(""),
+        }
+    }
+}
+
 /// What is done with the requests of one route.
 #[derive(Debug)]
 pub struct Route {
@@ -65,6 +81,20 @@ pub struct Route {
     pub timeouts: RouteTimeouts,
     /// The largest request body, in bytes.
     pub body_bytes: u64,
+}
+
+impl Route {
+    /// A route called `name` that changes no fields, with default limits.
+    pub fn new(name: impl Into<Arc<str>>, action: Action) -> Self {
+        Self {
+            name: name.into(),
+            action,
+            request_headers: HeaderEdits::default(),
+            response_headers: HeaderEdits::default(),
+            timeouts: RouteTimeouts::default(),
+            body_bytes: Limits::default().body_bytes,
+        }
+    }
 }
 
 /// What is done with a request.
@@ -104,6 +134,17 @@ pub struct RouteTimeouts {
     pub idle: Duration,
     /// Between two bytes of a tunnel, either way.
     pub tunnel_idle: Duration,
+}
+
+impl Default for RouteTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            response: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            tunnel_idle: Duration::from_secs(60 * 60),
+        }
+    }
 }
 
 /// A worker's side of a site. Answers requests.

@@ -9,6 +9,7 @@
 //! TCP that asks a peer to leave.
 
 mod greeting;
+mod record;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -25,7 +26,10 @@ use tidegate_runtime::relay::{Relay, RelayError, RelayLimits};
 use tidegate_runtime::tls::{ClientHello, ClientHelloError, ClientHelloPeek};
 use tidegate_service::{MakeService, Service};
 
+use self::record::Record;
+use crate::access_log::LogBuffer;
 use crate::balance::InFlight;
+use crate::logged::LogMode;
 use crate::meter::{SiteMeter, TcpCells};
 use crate::route::RouteTable;
 use crate::upstream::{Connecting, DialError, Upstream, UpstreamSpec, seed};
@@ -43,6 +47,10 @@ pub struct TcpSpec {
     pub timeouts: TcpTimeouts,
     /// What connections are counted with.
     pub meter: SiteMeter,
+    /// The site's name in the access log.
+    pub site: Arc<str>,
+    /// Whether connections are in the access log: a line for each, when it has ended.
+    pub log: LogMode,
 }
 
 /// Where connections go.
@@ -108,15 +116,30 @@ pub struct TcpProxy {
     spec: Arc<TcpSpec>,
     upstreams: Vec<Upstream>,
     cells: Arc<TcpCells>,
+    site: Rc<str>,
+    log: Option<Rc<LogBuffer>>,
 }
 
 /// A connection whose both ends are there.
 struct Joined {
     relay: Relay,
     endpoint: Rc<str>,
+    cells: Arc<TcpCells>,
+    record: Option<Box<Record>>,
     // Held for their drop: a place among the connections, and the endpoint's load.
     _handle: ConnectionHandle,
     _in_flight: InFlight,
+}
+
+/// What was passed on is counted and told also of a connection that is cut off.
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let relayed = self.relay.relayed();
+        self.cells.count(relayed);
+        if let Some(record) = &mut self.record {
+            record.passed(relayed);
+        }
+    }
 }
 
 impl TcpProxy {
@@ -125,19 +148,46 @@ impl TcpProxy {
         &self.upstreams
     }
 
-    async fn join(&self, mut accepted: Accepted) -> Result<Joined, TcpProxyError> {
+    async fn join(&self, accepted: Accepted) -> Result<Joined, TcpProxyError> {
+        let log = self.log.as_ref();
+        let begin = |log| Box::new(Record::begin(&self.site, log, accepted.peer));
+        let mut record = log.map(begin);
+        let joined = self.dial(accepted, record.as_deref_mut()).await;
+        if let (Err(error), Some(record)) = (&joined, &mut record) {
+            record.ended(Some(error));
+        }
+        let mut joined = joined?;
+        if let Some(record) = &mut record {
+            record.joined(&joined.endpoint);
+        }
+        joined.record = record;
+        Ok(joined)
+    }
+
+    async fn dial(
+        &self,
+        mut accepted: Accepted,
+        mut record: Option<&mut Record>,
+    ) -> Result<Joined, TcpProxyError> {
         let timeouts = &self.spec.timeouts;
         let upstream = match &self.spec.routing {
             TcpRouting::All(upstream) => *upstream,
             TcpRouting::ByServerName(routes) => {
                 let hello = read_hello(&mut accepted, timeouts.client_hello).await?;
-                let name = hello.server_name.unwrap_or_default();
+                let name = hello.server_name;
+                if let Some(record) = &mut record {
+                    record.server_name.clone_from(&name);
+                }
+                let name = name.unwrap_or_default();
                 match routes.find(&name, "/") {
                     Some(found) => *routes.target(found.route),
                     None => return Err(TcpProxyError::NoRoute(name)),
                 }
             }
         };
+        if let Some(record) = record {
+            record.upstream = Some(Rc::clone(self.upstreams[upstream].name()));
+        }
         let greeting = greeting::of(self.spec.send_proxy_protocol, &accepted);
         let dialed = self.upstreams[upstream].dial(Connecting {
             timeout: timeouts.connect,
@@ -148,6 +198,8 @@ impl TcpProxy {
             Ok(dialed) => Ok(Joined {
                 relay: Relay::new(io, dialed.io),
                 endpoint: dialed.endpoint,
+                cells: Arc::clone(&self.cells),
+                record: None,
                 _handle: handle,
                 _in_flight: dialed.in_flight,
             }),
@@ -185,18 +237,21 @@ impl Service<Accepted> for TcpProxy {
             total: self.spec.timeouts.total,
         };
         let ended = joined.relay.run(&limits).await;
-        self.cells.count(joined.relay.relayed());
-        ended.map_err(|source| {
+        let ended = ended.map_err(|source| {
             match &source {
                 RelayError::Idle => limit::hit(Limit::TunnelIdleTimeout),
                 RelayError::Overdue => limit::hit(Limit::TotalTimeout),
                 RelayError::First(_) | RelayError::Second(_) => {}
             }
             TcpProxyError::Relay {
-                endpoint: joined.endpoint,
+                endpoint: Rc::clone(&joined.endpoint),
                 source,
             }
-        })
+        });
+        if let Some(record) = &mut joined.record {
+            record.ended(ended.as_ref().err());
+        }
+        ended
     }
 }
 
@@ -230,6 +285,8 @@ impl MakeService for TcpProxyFactory {
         Ok(TcpProxy {
             upstreams: spec.upstreams.iter().map(upstream).collect(),
             cells: spec.meter.tcp(),
+            site: Rc::from(&*spec.site),
+            log: spec.log.buffer(old.and_then(|old| old.log.as_ref())),
             spec: Arc::clone(spec),
         })
     }

@@ -58,6 +58,25 @@ pub struct UpstreamSpec {
     pub ejection: EjectionPolicy,
 }
 
+/// How many more endpoints a request may be tried on, unless something else is asked for.
+pub const DEFAULT_RETRIES: u32 = 1;
+
+impl UpstreamSpec {
+    /// An upstream of `endpoints` that take turns, with the client's `Host`, and defaults for
+    /// everything else.
+    pub fn new(name: impl Into<Arc<str>>, endpoints: Vec<EndpointSpec>) -> Self {
+        Self {
+            name: name.into(),
+            balance: Balance::default(),
+            endpoints,
+            pool: PoolLimits::default(),
+            host: HostPolicy::Preserve,
+            retries: DEFAULT_RETRIES,
+            ejection: EjectionPolicy::default(),
+        }
+    }
+}
+
 /// One endpoint of an upstream.
 #[derive(Clone, Debug)]
 pub struct EndpointSpec {
@@ -69,6 +88,24 @@ pub struct EndpointSpec {
     pub tls: Option<EndpointTls>,
     /// What checks find, if it is checked.
     pub health: Option<Health>,
+}
+
+impl EndpointSpec {
+    /// An endpoint of weight one, without TLS, that nobody checks.
+    pub const fn new(address: EndpointAddress) -> Self {
+        Self {
+            address,
+            weight: 1,
+            tls: None,
+            health: None,
+        }
+    }
+}
+
+impl From<SocketAddr> for EndpointSpec {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(EndpointAddress::Tcp(address))
+    }
 }
 
 /// Where an endpoint is.
@@ -183,7 +220,7 @@ impl Upstream {
 
     /// The same, counting with `cells`.
     #[must_use]
-    pub fn metered(self, cells: Arc<UpstreamCells>) -> Self {
+    pub(crate) fn metered(self, cells: Arc<UpstreamCells>) -> Self {
         Self { cells, ..self }
     }
 
@@ -228,7 +265,7 @@ impl Endpoint {
             name: address.into(),
             host,
             key,
-            home: pool::home(&pool, upstream.pool),
+            home: pool.home(upstream.pool),
             pool,
             limits: upstream.pool,
         }

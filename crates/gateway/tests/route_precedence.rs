@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tidegate_gateway::route::{
-    PathPattern, PathPatternFault, ROUTE_PARAMS_MAX, RouteConflict, RouteSpec, RouteTable,
+    PathPattern, PathPatternFault, ROUTE_PARAMS_MAX, RouteConflicts, RouteSpec, RouteTable,
 };
 
 fn spec<'a>(host: &str, path: &'a str) -> RouteSpec<&'a str> {
@@ -18,7 +18,7 @@ fn spec<'a>(host: &str, path: &'a str) -> RouteSpec<&'a str> {
     }
 }
 
-fn table<'a>(specs: &[(&str, &'a str)]) -> Result<RouteTable<&'a str>, Vec<RouteConflict>> {
+fn table<'a>(specs: &[(&str, &'a str)]) -> Result<RouteTable<&'a str>, RouteConflicts> {
     RouteTable::build(specs.iter().map(|(host, path)| spec(host, path)).collect())
 }
 

@@ -30,3 +30,7 @@ pub use body::{Body, Upgrade};
 pub use context::{ConnectionInfo, Context, Scheme};
 pub use exchange::{Exchange, HttpHandler, Request, Response};
 pub use fault::{Fault, FaultKind};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

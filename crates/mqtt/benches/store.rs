@@ -146,7 +146,7 @@ impl Bench {
                         std::thread::yield_now();
                     }
                 }
-                Output::Shard { .. } | Output::Stopped => {}
+                Output::Shard { .. } | Output::Published(..) | Output::Stopped => {}
             }
         }
         let committed = self.progress.borrow().committed;

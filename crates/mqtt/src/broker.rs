@@ -42,6 +42,8 @@ mod drain;
 pub mod durable;
 mod expire;
 mod grant;
+mod hand_over;
+mod handed;
 mod held;
 mod inbox;
 mod input;
@@ -56,6 +58,7 @@ mod packet;
 mod publish;
 pub mod rate;
 mod reauthenticate;
+mod receipts;
 mod remote;
 mod replay;
 mod reply;
@@ -83,7 +86,7 @@ use smallvec::SmallVec;
 use crate::codec::ReasonCode;
 
 use self::{
-    access::{AccessRules, AllowAll},
+    access::{AccessRules, AllowAll, AlwaysValid, Validity},
     auth::{Authenticator, NoMethods},
     connect::Slot,
     counters::Counters,
@@ -91,10 +94,10 @@ use self::{
     deliver::Unsent,
     durable::{Durability, JointNumber, Journal},
     expire::TimerKey,
+    handed::HandOvers,
     limits::Limits,
     rate::Bucket,
     retained::{RetainedStore, StampClock},
-    route::Source,
     session::{SessionKey, Sessions},
     shard::ShardId,
     shutdown::Shutdown,
@@ -112,6 +115,7 @@ pub use self::{
     message::{Message, MessageParts},
     outbox::Position,
     output::Output,
+    receipts::{Published, Receipt},
     restore::Restored,
     subscriptions::InterestChange,
 };
@@ -129,6 +133,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Who may publish and subscribe to what.
     pub access: Rc<dyn AccessRules>,
+    /// Whether what clients have proved still holds.
+    pub validity: Rc<dyn Validity>,
     /// Methods of enhanced authentication.
     pub authenticator: Rc<dyn Authenticator>,
     /// Makes assigned client ids unguessable and unlike those of other runs.
@@ -143,6 +149,7 @@ impl Default for Settings {
             durability: Durability::None,
             limits: Limits::default(),
             access: Rc::new(AllowAll),
+            validity: Rc::new(AlwaysValid),
             authenticator: Rc::new(NoMethods),
             seed: 0,
         }
@@ -156,6 +163,7 @@ pub struct Broker {
     now: Moment,
     limits: Limits,
     access: Rc<dyn AccessRules>,
+    validity: Rc<dyn Validity>,
     authenticator: Rc<dyn Authenticator>,
     sessions: Sessions,
     connections: Vec<Slot>,
@@ -167,20 +175,25 @@ pub struct Broker {
     stamps: StampClock,
     journal: Journal,
     crossing: Crossing,
+    handed: HandOvers,
     store: StoreState,
     timers: Timers<TimerKey>,
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
-    /// The last word on what subscribers here want, to each other core.
     /// The joint change that is being made.
     joint: Option<JointNumber>,
+    /// The last word on what subscribers here want, to each other core.
     interest_told: SmallVec<[(ShardId, CrossingNumber); 1]>,
     /// Sessions with replies that wait for the store or another core.
     holding: Vec<SessionKey>,
+    /// Messages of whoever runs the broker that the store or another core has yet to take.
+    receipts: Vec<receipts::Open>,
     /// Messages that are not sent before the store has them, in the order of its batches.
     unsent: VecDeque<Unsent>,
-    /// Sessions whose subscriptions the new access rules have yet to be asked about.
+    /// Sessions that new access rules, or proofs, have yet to be asked about.
     unchecked: Vec<SessionKey>,
+    /// There may be retained messages of the broker's own topics.
+    knows_system: bool,
     /// Sessions of clients in the program itself, which no access rule binds.
     own: Vec<SessionKey>,
     /// Why what is being handled is refused, whatever it is.
@@ -199,6 +212,7 @@ impl Broker {
         let mut broker = Self {
             now,
             access: settings.access,
+            validity: settings.validity,
             authenticator: settings.authenticator,
             sessions: Sessions::default(),
             connections: Vec::new(),
@@ -209,6 +223,7 @@ impl Broker {
             stamps: StampClock::default(),
             journal: Journal::new(settings.durability, now),
             crossing: Crossing::new(settings.shard, settings.shards),
+            handed: HandOvers::new(settings.shards),
             store: StoreState::Open,
             timers: Timers::default(),
             upkeep_armed: None,
@@ -216,8 +231,10 @@ impl Broker {
             joint: None,
             interest_told: SmallVec::new(),
             holding: Vec::new(),
+            receipts: Vec::new(),
             unsent: VecDeque::new(),
             unchecked: Vec::new(),
+            knows_system: false,
             own: Vec::new(),
             refusing: None,
             connect_rate: Bucket::new(limits.connect_rate, now),
@@ -248,8 +265,14 @@ impl Broker {
                 connection,
                 packet,
                 origin,
-            } => self.connect(now, connection, &packet, origin),
-            Input::Packet { connection, packet } => self.packet(now, connection, packet),
+            } => {
+                self.counters.packets_received += 1;
+                self.connect(now, connection, &packet, origin);
+            }
+            Input::Packet { connection, packet } => {
+                self.counters.packets_received += 1;
+                self.packet(now, connection, packet);
+            }
             Input::OwnPacket { connection, packet } => {
                 self.own_packet(now, connection, packet);
             }
@@ -262,12 +285,11 @@ impl Broker {
             Input::Shard { from, message } => self.crossed(now, from, message),
             Input::NeighbourRestarted(shard) => self.neighbour_restarted(shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
+            Input::Validity(validity) => self.exchange_validity(now, validity),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
             Input::Limits(limits) => self.exchange_limits(*limits),
-            Input::System(system) => self.publish_system(now, &system),
-            Input::Publish(parts) => {
-                self.route(now, &Rc::new(Message::new(parts)), Source::Broker);
-            }
+            Input::System(system) => self.publish_system(now, system.as_deref()),
+            Input::Publish { message, receipt } => self.publish_own(now, message, receipt),
             Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
             Input::Shutdown(reason) => self.begin_shutdown(now, reason),
             Input::Reopen => self.shutdown = None,

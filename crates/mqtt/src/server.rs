@@ -20,9 +20,12 @@ mod local;
 mod meter;
 mod neighbours;
 pub mod operator;
+mod population;
+mod receipts;
 mod send_queue;
 mod serving;
 mod settings;
+mod system_interest;
 
 use std::cell::Ref;
 use std::rc::Rc;
@@ -52,7 +55,6 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub struct MqttServer {
     core: Rc<Core>,
-    extensions: Extensions,
     alive: Rc<Alive>,
 }
 
@@ -93,36 +95,43 @@ impl MqttServer {
         let alive = Alive::of(settings);
         Self {
             core: Core::start(exchange, &alive, kept),
-            extensions: Extensions::default(),
             alive,
         }
     }
 
     /// A server with other settings that goes on with the sessions and the connections of
-    /// this one. The new settings are in force, for those sessions too, as soon as it
-    /// serves: once the connections that this one accepted are asked to leave.
+    /// this one. Its settings, chain and hooks are in force, for those sessions too, as soon
+    /// as it serves: once the connections that this one accepted are asked to leave.
     #[must_use]
     pub fn successor(&self, settings: ServerSettings) -> Self {
         let alive = Alive::of(settings);
         self.core.note_successor(&alive);
         Self {
             core: Rc::clone(&self.core),
-            extensions: Extensions::default(),
             alive,
         }
     }
 
     /// The same server, with a chain before its core.
     #[must_use]
-    pub fn with_handler(mut self, handler: Handler) -> Self {
-        self.extensions.handler = Some(Rc::new(handler));
-        self
+    pub fn with_handler(self, handler: Handler) -> Self {
+        let handler = Some(Rc::new(handler));
+        self.extended(|extensions| extensions.handler = handler)
     }
 
     /// The same server, with hooks that are told what happens.
     #[must_use]
-    pub fn with_hooks(mut self, hooks: Arc<dyn Hooks>) -> Self {
-        self.extensions.hooks = Some(hooks);
+    pub fn with_hooks(self, hooks: Arc<dyn Hooks>) -> Self {
+        self.extended(|extensions| extensions.hooks = Some(hooks))
+    }
+
+    fn extended(self, change: impl FnOnce(&mut Extensions)) -> Self {
+        self.alive.extend(change);
+        if self.core.has_only(&self.alive) {
+            // At once: a client may come here from the worker that accepted it before this
+            // one has accepted any, and must not get past the chain.
+            self.core.put_in_force(&self.alive);
+        }
         self
     }
 
@@ -146,8 +155,7 @@ impl Service<Accepted> for MqttServer {
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), LinkError>> {
         // A connection that took its time to get here must not bring old settings back.
         if !accepted.handle.is_draining() {
-            self.core.exchange_settings(&self.alive.settings);
-            self.core.gate().exchange(&self.extensions);
+            self.core.put_in_force(&self.alive);
             self.core.reopen();
         }
         Serving::new(Link::new(&self.core, accepted))
@@ -211,25 +219,17 @@ impl AsyncMakeService for MqttServerFactory {
         let settings = self.settings.clone();
         let handler = match &self.handler {
             Some(factory) => {
-                let before = old.and_then(|old| old.extensions.handler.as_deref());
-                let made = factory.make_via_ref(before).await;
+                let before = old.and_then(|old| old.alive.extensions().handler.clone());
+                let made = factory.make_via_ref(before.as_deref()).await;
                 Some(Rc::new(made.map_err(MakeServerError::Handler)?))
             }
             None => None,
         };
-        let mut server = match old {
+        let server = match old {
             Some(old) => old.successor(settings),
             None => MqttServer::load(settings, Arc::clone(&self.exchange)).await?,
         };
-        server.extensions = Extensions {
-            handler,
-            hooks: self.hooks.clone(),
-        };
-        if old.is_none() {
-            // At once: a client may come here from the worker that accepted it before this
-            // one has accepted any, and must not get past the chain.
-            server.core.gate().exchange(&server.extensions);
-        }
-        Ok(server)
+        let hooks = self.hooks.clone();
+        Ok(server.extended(|extensions| *extensions = Extensions { handler, hooks }))
     }
 }

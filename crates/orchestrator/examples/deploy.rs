@@ -1,11 +1,7 @@
 //! A manager, its workers, and a service deployed for each configured server.
 //!
-//! ```text
-//! cargo run -p tidegate-orchestrator --example deploy
-//! ```
-//!
-//! It serves an echo on two ports the kernel chooses, talks to both, replaces one
-//! of them without closing its port, and shuts down.
+//! `cargo run -p tidegate-orchestrator --example deploy`: it serves an echo on two ports the
+//! kernel chooses, talks to both, replaces one of them without closing its port, and shuts down.
 
 use std::collections::BTreeMap;
 use std::error::Error;

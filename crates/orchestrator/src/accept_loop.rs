@@ -1,5 +1,7 @@
 //! From a listener into the chain that the site's slot holds now.
 
+use std::pin::pin;
+
 use tidegate_runtime::cancel::CancelToken;
 use tidegate_runtime::limit::{self, Limit};
 use tidegate_runtime::listener::{Listener, Pass, SocketId};
@@ -50,15 +52,17 @@ impl AcceptLoop {
 
 async fn serve<S: Chain>(mut listener: Listener, slot: ServiceSlot<S>, stop: CancelToken) {
     let mut is_open = true;
+    // Made once: a new one for each connection would have to be put among the token's waiters.
+    let mut stopped = pin!(stop.cancelled());
     loop {
+        if is_open && stop.is_cancelled() {
+            is_open = false;
+            listener.close();
+        }
         let incoming = tokio::select! {
             biased;
-            () = stop.cancelled(), if is_open => {
-                is_open = false;
-                listener.close();
-                continue;
-            }
             incoming = listener.accept() => incoming,
+            () = &mut stopped, if is_open => continue,
         };
         let Some(incoming) = incoming else {
             return;

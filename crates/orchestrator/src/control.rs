@@ -46,13 +46,21 @@ pub struct RuntimeConfig {
     pub command_timeout: Duration,
 }
 
-impl Default for RuntimeConfig {
-    fn default() -> Self {
+impl RuntimeConfig {
+    /// So many workers, each on a core of its own, and the default time to answer.
+    pub const fn of_workers(workers: usize) -> Self {
         Self {
-            workers: 0,
+            workers,
             pin: true,
             command_timeout: DEFAULT_COMMAND_TIMEOUT,
         }
+    }
+}
+
+impl Default for RuntimeConfig {
+    /// One worker for each core the process may use.
+    fn default() -> Self {
+        Self::of_workers(0)
     }
 }
 

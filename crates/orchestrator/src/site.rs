@@ -1,5 +1,6 @@
 //! What a deployment is called.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,13 @@ pub struct SiteName(Arc<str>);
 impl SiteName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// A map by name is asked with a text.
+impl Borrow<str> for SiteName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -11,8 +11,8 @@ use rustix::time::{ClockId, clock_gettime};
 /// A point on the coarse monotonic clock, in milliseconds since an arbitrary start.
 ///
 /// It never goes backwards and is unaffected by changes of the wall clock. Its
-/// resolution is the kernel's tick, one to four milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// resolution is the kernel's tick, one to four milliseconds. The default is that start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(u64);
 
 impl Tick {

@@ -405,6 +405,12 @@ impl ConnectionHandle {
         poll_fn(|cx| self.poll_draining(cx)).await;
     }
 
+    /// Waits until this connection is to leave even though it idles; see
+    /// [`Self::poll_leaving`]. Cancellation safe.
+    pub async fn leaving(&self) {
+        poll_fn(|cx| self.poll_leaving(cx)).await;
+    }
+
     /// Says that nothing is under way: when room is needed, the longest idle leave first.
     pub fn mark_idle(&self) {
         let slot = &mut self.group.slots.borrow_mut()[self.key];

@@ -25,3 +25,7 @@ pub mod relay;
 pub mod tls;
 pub mod websocket;
 pub mod worker;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -91,7 +91,8 @@ pub use either::Either;
 pub use layer::{FactoryLayer, LayerFn, layer_fn};
 pub use layered::LayeredMakeService;
 pub use make::{
-    AsyncMakeService, AsyncMakeServiceWrapper, MakeNow, MakeService, ReadyMakeService, Shared,
+    AsyncMakeService, AsyncMakeServiceWrapper, MakeClone, MakeNow, MakeService, ReadyMakeService,
+    Shared, make_clone,
 };
 pub use param::{
     Param, ParamMaybe, ParamMaybeMut, ParamMaybeRef, ParamMut, ParamRef, ParamRemove, ParamSet,

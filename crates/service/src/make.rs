@@ -6,8 +6,10 @@
 //! making never changes the factory or the predecessor.
 
 mod bridge;
+mod cloned;
 
 pub use bridge::{AsyncMakeServiceWrapper, MakeNow, Shared};
+pub use cloned::{MakeClone, make_clone};
 
 use std::{
     pin::pin,

@@ -44,6 +44,7 @@ pub use self::chain::SiteChain;
 use self::mqtt::Exchanges;
 use self::mqtt_proofs::ProofMaker;
 use crate::settings::{self, Protocol, Server, Settings};
+use crate::watch::Content;
 
 /// How long the process may take to write the rest of the access log before it ends.
 pub const LOG_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -171,7 +172,10 @@ impl Assembler {
                 let settings = self.proofs.settings(server, mqtt, &common.resolver)?;
                 mqtt::site(server, mqtt, settings, exchange, tls)
             }
-            Protocol::Tcp(tcp) => tcp::site(server, tcp, upstreams()?, tls, meter)?,
+            Protocol::Tcp(tcp) => {
+                let log = log_mode(settings, server, common.access_log.as_ref());
+                tcp::site(server, tcp, upstreams()?, tls, log, meter)?
+            }
             Protocol::Detect(detect) => detect::site(server, detect, tls),
             Protocol::Thrift(thrift) => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
@@ -365,6 +369,12 @@ fn listeners(server: &Server) -> ListenerBuilder {
 pub struct Files(BTreeMap<PathBuf, Option<Vec<u8>>>);
 
 impl Files {
+    /// What tells their content from another.
+    pub fn contents(&self) -> impl Iterator<Item = (PathBuf, Option<Content>)> {
+        let files = self.0.iter();
+        files.map(|(path, bytes)| (path.clone(), bytes.as_deref().map(Content::of)))
+    }
+
     /// Reads the files of `server`. One that cannot be read is remembered as such.
     pub fn of(settings: &Settings, server: &Server) -> Self {
         let pairs = server.tls.iter().flat_map(|tls| &tls.certificates);

@@ -20,9 +20,10 @@ use tidegate_runtime::listener::ListenerBuilder;
 use tidegate_runtime::worker::WorkerIndex;
 use tidegate_supervisor::{AddError, OrchestratorHandle, Service};
 
-use self::supervised::{LogWriter, Names};
+use self::supervised::{LogWriter, Names, SystemTopics};
 use crate::assemble::{AssembleError, Assembler, Common, Files, SiteChain, SiteChange};
-use crate::settings::{self, EndpointAddress, Plan, Settings, plan};
+use crate::settings::{self, EndpointAddress, Plan, Protocol, Settings, plan};
+use crate::watch::Contents;
 
 /// Why an update was refused; what was deployed before serves on.
 #[derive(Debug, Error)]
@@ -63,6 +64,7 @@ pub struct Deployer {
     services: OrchestratorHandle,
     names: Names,
     log_writer: Option<LogWriter>,
+    system_topics: SystemTopics,
     /// How many services were started for what is deployed.
     started: u32,
     health: HealthHandle,
@@ -94,6 +96,7 @@ impl Deployer {
             assembler: Assembler::default(),
             names: Names::start(&settings.dns, &services, 0)?,
             log_writer: None,
+            system_topics: SystemTopics::start(&services)?,
             started: 1,
             services,
             settings: Settings {
@@ -221,11 +224,29 @@ impl Deployer {
             },
             ..settings
         };
+        self.publish_figures();
+    }
+
+    /// Has every broker publish its figures as often as its settings say.
+    fn publish_figures(&self) {
+        let brokers = self.brokers().into_iter();
+        let published = brokers.filter_map(|(name, operator)| {
+            match &self.settings.servers.get(&name)?.protocol {
+                Protocol::Mqtt(mqtt) => Some((name, (operator, mqtt.system_interval))),
+                _ => None,
+            }
+        });
+        self.system_topics.set(published.collect());
     }
 
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The files that what is deployed was made from.
+    pub fn files(&self) -> Contents {
+        self.files.values().flat_map(Files::contents).collect()
     }
 
     /// What every worker serves.

@@ -13,9 +13,11 @@ mod origin;
 mod peers;
 mod process;
 mod requirements;
+mod rounds;
 mod runner;
 mod table;
 mod tcp;
+mod thrift;
 mod workload;
 
 use anyhow::{Context, Result};
@@ -75,6 +77,8 @@ enum Protocol {
     Mqtt(mqtt::Arguments),
     /// The TCP proxy beside HAProxy in TCP mode.
     Tcp(tcp::Arguments),
+    /// The Thrift proxy beside our own HTTP/1.1 proxy.
+    Thrift(thrift::Arguments),
 }
 
 impl Arguments {
@@ -116,6 +120,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(Protocol::Tcp(arguments)) = &arguments.protocol {
         return tcp::run(arguments);
+    }
+    if let Some(Protocol::Thrift(arguments)) = &arguments.protocol {
+        return thrift::run(arguments);
     }
     if arguments.list {
         for workload in workload::ALL {

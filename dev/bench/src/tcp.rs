@@ -6,11 +6,11 @@ mod peers;
 
 use crate::cores::{self, Cores};
 use crate::interrupt;
-use crate::measure::CpuTime;
 use crate::peers::Proxy;
 use crate::requirements::Requirements;
+use crate::rounds::{self, Round, median};
 use crate::table::Table;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use load::{Endpoint, Traffic};
 use peers::{Contestant, Peer};
 use std::path::PathBuf;
@@ -115,25 +115,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What one round has shown.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    per_second: f64,
-    cpu_us: f64,
-    busy: f64,
-}
-
 fn round(peer: &Peer, traffic: Traffic, duration: Duration) -> Result<Round> {
-    let before = CpuTime::of(peer.pid())?;
-    let (exchanges, elapsed) = load::run(peer.port, traffic, duration)?;
-    let spent = CpuTime::of(peer.pid())? - &before;
-    ensure!(exchanges > 0, "{} passed nothing on", peer.contestant);
-    let exchanges = exchanges as f64;
-    let round = Round {
-        per_second: exchanges / elapsed.as_secs_f64(),
-        cpu_us: spent.as_secs_f64() * 1e6 / exchanges,
-        busy: spent.as_secs_f64() / elapsed.as_secs_f64(),
-    };
+    let round = rounds::measure(peer.pid(), || load::run(peer.port, traffic, duration))?;
     let contestant = peer.contestant;
     let (per_second, cpu_us) = (round.per_second, round.cpu_us);
     eprintln!("  {contestant:<15}  {per_second:>8.0}/s  {cpu_us:>8.2} us");
@@ -159,11 +142,4 @@ fn tabulate(name: &str, results: &[(Peer, Vec<Round>)], table: &mut Table) -> Re
         ]);
     }
     Ok(())
-}
-
-/// The middle one, or the lower of the two in the middle.
-fn median(rounds: &[Round], what: impl Fn(&Round) -> f64) -> Option<f64> {
-    let mut values: Vec<f64> = rounds.iter().map(what).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied()
 }

@@ -1,4 +1,6 @@
-// What both Python implementations are asked through the gateway.
+// What every implementation is asked through the gateway.
+
+namespace cpp store
 
 struct Item {
   1: string name
@@ -23,4 +25,9 @@ service Store {
   Item find(1: string name) throws (1: Missing missing)
   oneway void note(1: string text)
   i32 noted()
+}
+
+// What the client of a newer service would ask.
+service Newer extends Store {
+  void unheard_of()
 }

@@ -1,8 +1,9 @@
-"""Calls of two Python implementations through the gateway, to servers of both.
+"""Calls of several implementations through the gateway, to servers of all of them.
 
 Every client speaks each transport and protocol to a gateway that speaks each transport and
-protocol to a server of either implementation: the gateway translates wherever they differ.
-Every server is also called in JSON, by the IDL.
+protocol to a server of each implementation: the gateway translates wherever they differ.
+The one that a compiler generated takes part if thrift.sh could build it. Every server is also
+called in JSON, by the IDL.
 """
 
 import base64
@@ -18,11 +19,14 @@ import urllib.error
 import urllib.request
 
 import apache
+import generated
 import thriftpy
 
 IDL = pathlib.Path(__file__).with_name("store.thrift")
-LIBRARIES = [apache, thriftpy]
+LIBRARIES = [apache, thriftpy] + ([generated] if generated.PROGRAM else [])
 SPELLINGS = list(itertools.product(["framed", "unframed"], ["binary", "compact"]))
+# Only this one can leave the version out.
+OLD_SPELLINGS = [("framed", "binary_old"), ("unframed", "binary_old")]
 
 # By the numbers of the specification.
 UNKNOWN_METHOD, INTERNAL_ERROR = 1, 6
@@ -136,6 +140,8 @@ def raises(kind, call):
 
 def check(library, port, transport, protocol):
     """All calls over one connection."""
+    if library is generated:
+        return generated.check(port, transport, protocol)
     client = library.Client(port, transport, protocol)
     client.call("ping")
     for values in [VALUES, EMPTY]:
@@ -193,6 +199,8 @@ def check_json(port, prefix):
 
 
 def check_dead(library, port, transport, protocol):
+    if library is generated:
+        return generated.check_dead(port, transport, protocol)
     client = library.Client(port, transport, protocol)
     # Twice: the connection is not lost to it.
     for _ in range(2):
@@ -226,7 +234,10 @@ def main(program):
                     raise AssertionError(f"JSON to {library.NAME} {behind}") from error
             print(f"{len(servers)} servers understand what was JSON")
             passed = 0
-            for client, spelling in itertools.product(LIBRARIES, SPELLINGS):
+            clients = list(itertools.product(LIBRARIES, SPELLINGS))
+            if generated in LIBRARIES:
+                clients += itertools.product([generated], OLD_SPELLINGS)
+            for client, spelling in clients:
                 for port, (library, behind) in zip(front, servers):
                     what = f"{client.NAME} {spelling} to {library.NAME} {behind}"
                     try:

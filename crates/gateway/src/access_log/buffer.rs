@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use tidegate_runtime::clock::Tick;
 
 use super::call_entry::CallEntry;
+use super::connection_entry::ConnectionEntry;
 use super::date::DateCache;
 use super::entry::Entry;
 use super::writer::LogSender;
@@ -87,6 +88,11 @@ impl LogBuffer {
 
     /// Adds a line about a Thrift call, as [`record`](Self::record) does.
     pub fn record_call(&self, entry: &CallEntry<'_>, now: Tick) {
+        self.add(now, |date, chunk| entry.encode(date, chunk));
+    }
+
+    /// Adds a line about a connection, as [`record`](Self::record) does.
+    pub fn record_connection(&self, entry: &ConnectionEntry<'_>, now: Tick) {
         self.add(now, |date, chunk| entry.encode(date, chunk));
     }
 

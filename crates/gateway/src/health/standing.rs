@@ -20,7 +20,7 @@ impl Default for Thresholds {
 
 /// What one check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The endpoint took the connection.
     Good,
     /// It did not, or not in time.
@@ -29,7 +29,7 @@ pub enum Answer {
 
 /// What is thought has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
+pub(crate) enum Transition {
     /// From unhealthy to healthy.
     Recovered,
     /// From healthy to unhealthy.
@@ -49,7 +49,7 @@ pub enum Transition {
 /// assert_eq!(standing.input(Answer::Good, thresholds), Some(Transition::Recovered));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     is_healthy: bool,
     /// Answers in a row that do not fit.
     against: u32,
@@ -67,12 +67,12 @@ impl Default for Standing {
 
 impl Standing {
     /// Whether the endpoint is thought to be healthy.
-    pub const fn is_healthy(&self) -> bool {
+    pub(crate) const fn is_healthy(&self) -> bool {
         self.is_healthy
     }
 
     /// Takes the answer of one check.
-    pub fn input(&mut self, answer: Answer, thresholds: Thresholds) -> Option<Transition> {
+    pub(crate) fn input(&mut self, answer: Answer, thresholds: Thresholds) -> Option<Transition> {
         if (answer == Answer::Good) == self.is_healthy {
             self.against = 0;
             return None;

@@ -9,7 +9,7 @@ use crate::forward::{
 };
 
 /// Which forwarding fields are written, and whose are believed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ForwardedSpec {
     /// Peers whose own forwarding fields are kept and added to.
     pub trust: Trust,

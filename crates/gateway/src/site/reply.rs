@@ -21,6 +21,16 @@ pub struct FixedResponse {
 }
 
 impl FixedResponse {
+    /// A response of plain text.
+    pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        Self {
+            status,
+            headers: vec![(CONTENT_TYPE, plain)],
+            body: text.into(),
+        }
+    }
+
     pub(super) fn response(&self) -> Response {
         let mut response = Response::new(Body::full(self.body.clone()));
         *response.status_mut() = self.status;

@@ -45,10 +45,11 @@ impl Upstream {
         let Some(ejected) = self.ejector.failed(index, now) else {
             return;
         };
-        self.cells.count_ejected();
+        let endpoint = &self.endpoint(index).name;
+        self.cells.count_ejected(endpoint, ejected.until);
         tracing::warn!(
             upstream = &*self.name,
-            endpoint = &*self.endpoint(index).name,
+            endpoint = &**endpoint,
             failures = ejected.failures,
             seconds = ejected.until.since(now).as_secs(),
             "an endpoint keeps failing and is left alone for a while"

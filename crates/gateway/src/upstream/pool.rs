@@ -175,11 +175,14 @@ struct Home {
     limits: PoolLimits,
 }
 
-pub(super) fn home(pool: &Rc<Pool>, limits: PoolLimits) -> Rc<dyn ConnectionHome> {
-    Rc::new(Home {
-        pool: Rc::clone(pool),
-        limits,
-    })
+impl Pool {
+    /// Where connections go whose responses have been read: here, within these limits.
+    pub fn home(self: &Rc<Self>, limits: PoolLimits) -> Rc<dyn ConnectionHome> {
+        Rc::new(Home {
+            pool: Rc::clone(self),
+            limits,
+        })
+    }
 }
 
 impl ConnectionHome for Home {

@@ -54,7 +54,7 @@ fn begin(
     connection: ClientConnection,
     outgoing: Outgoing<'_>,
     settings: &Rc<ClientSettings>,
-) -> Result<Flow, SendFailure> {
+) -> Result<Box<Flow>, SendFailure> {
     let Outgoing {
         method,
         target,
@@ -103,7 +103,7 @@ fn frame(method: &Method, target: RequestTarget<'_>, body: &Body) -> EncodedBody
 }
 
 fn respond(
-    mut flow: Flow,
+    mut flow: Box<Flow>,
     mut head: ResponseHead,
     home: &Rc<dyn ConnectionHome>,
 ) -> Result<Response, Fault> {
@@ -133,7 +133,7 @@ fn respond(
     Ok(Response::from_parts(head.parts, body))
 }
 
-fn tunnel_body(mut flow: Flow) -> Body {
+fn tunnel_body(mut flow: Box<Flow>) -> Body {
     let idle = flow.settings.tunnel_idle_timeout;
     let ahead: BytesMut = std::mem::take(&mut flow.input);
     let server = flow.into_io().with_prefix(ahead.freeze());

@@ -22,6 +22,7 @@ mod error;
 mod fields;
 mod framing;
 mod limits;
+mod line;
 mod request;
 mod response;
 mod scan;

@@ -64,6 +64,7 @@ impl CertificateProof {
             user: Some((*name).into()),
             address: None,
             expires_at: Some(Moment::from_millis(expires_ms)),
+            mark: None,
         })
     }
 

@@ -11,15 +11,16 @@ pub mod secret;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use self::pool::{PasswordPool, PoolError};
 use self::secret::{Secret, SecretError};
 use super::proof::{Credentials, PendingVerdict, Proof, Verdict};
 use super::scram::secret::ScramSecret;
-use crate::broker::access::Identity;
+use crate::broker::access::{Identity, ProofMark};
 use crate::codec::ReasonCode;
 
 /// The longest file that is read, in bytes: some hundred thousand users.
@@ -134,6 +135,20 @@ impl PasswordFile {
         secrets.hash.as_ref().or(secrets.scram.as_ref())
     }
 
+    /// Whether the user has the secret of this mark.
+    pub(super) fn holds(&self, user: &str, mark: ProofMark) -> bool {
+        self.users.get(user).is_some_and(|secrets| {
+            let all = secrets.hash.iter().chain(&secrets.scram);
+            all.into_iter().any(|secret| secret_mark(secret) == mark)
+        })
+    }
+
+    /// The mark of the secret that SCRAM uses for this user.
+    pub(super) fn scram_mark(&self, user: &str) -> Option<ProofMark> {
+        let secret = self.users.get(user)?.scram.as_deref()?;
+        Some(secret_mark(secret))
+    }
+
     /// What SCRAM needs to know of this user.
     pub(super) fn scram(&self, user: &str) -> Option<&ScramSecret> {
         match self.users.get(user)?.scram.as_deref() {
@@ -141,6 +156,13 @@ impl PasswordFile {
             Some(Secret::Argon2(_)) | None => None,
         }
     }
+}
+
+fn secret_mark(secret: &Secret) -> ProofMark {
+    // Keyed, since a mark may be seen by whom the secret is not for; the same key for every
+    // file, since marks of one are compared with those of the next.
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    ProofMark(KEY.hash_one(secret.to_string()))
 }
 
 fn read_text(path: &Path) -> Result<String, PasswordFileError> {
@@ -193,6 +215,7 @@ impl PasswordProof {
             Ok(true) => Verdict::Accepted(Identity {
                 user: Some(user.as_str().into()),
                 address: credentials.address,
+                mark: Some(secret_mark(secret)),
                 ..Identity::default()
             }),
             Ok(false) => Verdict::Refused(ReasonCode::BadUserNameOrPassword),
@@ -205,6 +228,14 @@ impl PasswordProof {
 impl Proof for PasswordProof {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> PendingVerdict<'a> {
         Box::pin(self.verdict(credentials))
+    }
+
+    /// Also of what SCRAM has proved: the file is the same.
+    fn holds(&self, identity: &Identity) -> bool {
+        match (&identity.user, identity.mark) {
+            (Some(user), Some(mark)) => self.file.holds(user, mark),
+            _ => false,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::broker::access::Identity;
+use crate::broker::access::{Identity, Validity};
 use crate::codec::{ReasonCode, Text};
 
 /// What is known of a client that wants to connect.
@@ -60,6 +60,14 @@ pub type PendingVerdict<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 pub trait Proof: fmt::Debug + Send + Sync {
     /// Looks at what a client has to show.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> PendingVerdict<'a>;
+
+    /// Whether it would still let somebody in as `identity` by what that has a mark of. Asked
+    /// of clients that are connected when proofs are exchanged; only of marks, so that a
+    /// proof that makes none need not answer.
+    fn holds(&self, identity: &Identity) -> bool {
+        let _ = identity;
+        false
+    }
 }
 
 /// The proofs that a server takes, in the order in which they are asked.
@@ -79,6 +87,12 @@ impl PartialEq for Proofs {
 }
 
 impl Eq for Proofs {}
+
+impl Validity for Proofs {
+    fn holds(&self, identity: &Identity) -> bool {
+        identity.mark.is_none() || self.0.iter().any(|proof| proof.holds(identity))
+    }
+}
 
 impl Proofs {
     /// The first verdict that says something; [`Verdict::Unknown`] if none does.

@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use self::message::{ClientFinal, ClientFirst};
 use self::secret::{ITERATIONS, KEY_BYTES, Key, METHOD, NoRandomness, ScramSecret, hash, sign};
 use super::passwords::PasswordFile;
-use crate::broker::access::Identity;
+use crate::broker::access::{Identity, ProofMark};
 use crate::broker::auth::{Authenticator, Exchange, Step};
 use crate::codec::ReasonCode;
 
@@ -98,6 +98,7 @@ enum State {
 #[derive(Debug)]
 struct Challenge {
     user: Box<str>,
+    mark: Option<ProofMark>,
     secret: ScramSecret,
     /// How the client's second message says again what it said of channel binding.
     binding: String,
@@ -128,6 +129,7 @@ impl ScramExchange {
         self.state = State::Challenged(Box::new(Challenge {
             binding: BASE64.encode(first.header),
             signed: format!("{},{answer}", first.bare),
+            mark: self.method.file.scram_mark(&first.user),
             user: first.user,
             secret,
             nonce,
@@ -153,6 +155,7 @@ impl Challenge {
         Some(Step::Done {
             identity: Identity {
                 user: Some(self.user),
+                mark: self.mark,
                 ..Identity::default()
             },
             data: format!("v={}", BASE64.encode(proof)).into_bytes(),

@@ -102,6 +102,7 @@ impl TokenProof {
             user: Some(user.into()),
             address: None,
             expires_at: Some(Moment::from_millis(expires_ms.saturating_add(leeway_ms))),
+            mark: None,
         })
     }
 

@@ -15,6 +15,37 @@ pub struct Identity {
     pub address: Option<IpAddr>,
     /// When what it proved holds no longer, and it is sent away; none if it does for ever.
     pub expires_at: Option<Moment>,
+    /// What it was proved with, if that can be taken back.
+    pub mark: Option<ProofMark>,
+}
+
+/// Stands for what somebody proved who he is with, such as the secret that is kept of a
+/// password: another secret has another mark. It means something in this process only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ProofMark(pub u64);
+
+impl fmt::Debug for ProofMark {
+    // It was made of a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProofMark(..)")
+    }
+}
+
+/// Whether what clients have proved still holds. Asked at CONNECT and, when it is exchanged,
+/// of all who are connected.
+pub trait Validity: fmt::Debug {
+    /// Whether somebody would be let in as this by what he has shown.
+    fn holds(&self, identity: &Identity) -> bool;
+}
+
+/// What was proved holds for as long as it said.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlwaysValid;
+
+impl Validity for AlwaysValid {
+    fn holds(&self, _: &Identity) -> bool {
+        true
+    }
 }
 
 /// The client that an access rule is asked about.

@@ -210,6 +210,12 @@ impl Broker {
             id: &arrival.client_id,
             identity: &arrival.identity,
         };
+        if !self.validity.holds(&arrival.identity) {
+            // It was taken back while it was being proved.
+            self.counters.proofs_revoked += 1;
+            self.refuse(&arrival, ReasonCode::NotAuthorized);
+            return;
+        }
         let will_denied = arrival.will.as_ref().is_some_and(|will| {
             let message = &will.message;
             let access = &self.access;

@@ -47,6 +47,10 @@ counters! {
     sessions_exceeded,
     /// Sessions that ended because their expiry interval passed.
     sessions_expired,
+    /// Packets received, of all kinds.
+    packets_received,
+    /// Packets handed to connections, of all kinds.
+    packets_sent,
     /// PUBLISH received.
     publishes_received,
     /// PUBLISH of QoS 1 received.
@@ -57,6 +61,8 @@ counters! {
     publishes_denied,
     /// Clients sent away because what they had proved holds no longer.
     proofs_expired,
+    /// Clients sent away because what they had proved was taken back.
+    proofs_revoked,
     /// PUBLISH refused or dropped for the publish rate.
     publish_rate_exceeded,
     /// PUBLISH of QoS 2 received again, not delivered again.
@@ -95,6 +101,11 @@ counters! {
     retained_exceeded,
     /// Messages of a shared subscription given to another member.
     shared_redelivered,
+    /// Messages of a shared subscription that another core died over, given to another member.
+    shared_recovered,
+    /// Messages of a shared subscription handed to another core and not kept until it had
+    /// them.
+    hand_overs_exceeded,
     /// Wills published.
     wills_published,
     /// Messages passed to other cores.

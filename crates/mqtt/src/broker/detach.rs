@@ -3,20 +3,17 @@
 use super::{
     Broker, ConnectionId,
     connect::{Farewell, Slot},
-    crossing::Audience,
     durable::Record,
-    grant::Joined,
+    hand_over,
     link::{Link, Phase},
-    outbox::{Delivery, Stage},
+    outbox::Stage,
     output::Output,
     reply::Reply,
     route::Source,
-    session::{EXPIRES_NEVER, Kept, Session, SessionKey},
-    shared::Choice,
-    subscriptions::GroupId,
+    session::{EXPIRES_NEVER, Kept, SessionKey},
     time::Moment,
 };
-use crate::codec::{ProtocolVersion, QualityOfService, ReasonCode};
+use crate::codec::{ProtocolVersion, ReasonCode};
 
 impl Broker {
     /// The session of a connection that is still taking part.
@@ -151,11 +148,15 @@ impl Broker {
         let mut armed = session.armed.take();
         self.timers
             .arm(super::TimerKey::Session(key), &mut armed, None);
-        self.unstore(key);
-        let session = self.sessions.remove(key);
-        for (group, delivery) in unfinished_shared(session) {
-            self.redeliver(group, delivery);
-        }
+        let was_stored = self.sessions[key].is_stored();
+        self.jointly(was_stored, |broker| {
+            broker.unstore(key);
+            let session = broker.sessions.remove(key);
+            let unfinished = hand_over::unfinished(session).into_iter();
+            let places = unfinished
+                .filter_map(|(group, delivery)| broker.redeliver(group, &delivery.message));
+            places.collect()
+        });
     }
 
     /// Takes a session that is no longer to be kept out of the store.
@@ -200,85 +201,6 @@ impl Broker {
         }
     }
 
-    /// Gives unsent messages of shared subscriptions to members that are
-    /// connected, if there are any.
-    pub(super) fn pass_on_shared(&mut self, key: SessionKey) {
-        if !self.sessions[key].outbox.has_shared() {
-            return;
-        }
-        for at in 0..self.sessions[key].groups.len() {
-            let group = self.sessions[key].groups[at];
-            if self.subscriptions.group(group).is_served() {
-                self.take_back(key, group);
-            }
-        }
-    }
-
-    /// Takes the unsent messages of one group from a session to other members.
-    pub(super) fn take_back(&mut self, key: SessionKey, group: GroupId) {
-        let session = &mut self.sessions[key];
-        let taken = session.outbox.take_shared(group);
-        let (number, stored) = (session.number, session.is_stored());
-        for delivery in taken {
-            // The new place is written before the old one is removed.
-            self.redeliver(group, delivery.clone());
-            if stored {
-                self.journal.unqueued(number, &delivery);
-            }
-        }
-    }
-
-    /// Gives a message of a shared subscription to another member (4.8.2).
-    pub(super) fn redeliver(&mut self, id: GroupId, delivery: Delivery) {
-        if !self.subscriptions.has_group(id) {
-            return;
-        }
-        let sessions = &self.sessions;
-        let limits = self.outbox_limits();
-        let group = self.subscriptions.group_mut(id);
-        let choice = group.choose(|key| sessions[key].outbox.has_room(limits));
-        match choice {
-            Choice::Member(member) | Choice::Offline(member) => {
-                self.counters.shared_redelivered += 1;
-                let joined = Joined::of(member.grant);
-                self.deliver(member.session, &delivery.message, &joined, Some(id));
-            }
-            Choice::Shard(shard) => {
-                self.counters.shared_redelivered += 1;
-                let name = self.shared_name(id);
-                self.forward(shard, &delivery.message, Audience::Shared(name), None);
-            }
-            Choice::Nobody => {}
-        }
-    }
-
-    /// Takes a client out of a group. What was not sent goes to the members
-    /// that are left.
-    pub(super) fn leave_group(&mut self, key: SessionKey, id: GroupId) {
-        self.sessions[key].groups.retain(|group| *group != id);
-        self.subscriptions.leave(id, key);
-        if self.subscriptions.has_group(id) {
-            self.take_back(key, id);
-        }
-        self.sessions[key].outbox.forget_group(id);
-    }
-
-    /// Members that were not there have left messages with `key`'s group: it
-    /// has just connected and can take them.
-    pub(super) fn gather_shared(&mut self, group: GroupId) {
-        let offline: Vec<_> = self
-            .subscriptions
-            .group(group)
-            .offline()
-            .iter()
-            .map(|member| member.session)
-            .filter(|key| self.sessions[*key].outbox.has_shared())
-            .collect();
-        for key in offline {
-            self.take_back(key, group);
-        }
-    }
-
     /// Brings the store in line with the session itself.
     pub(super) fn store_session(&mut self, key: SessionKey) {
         let session = &mut self.sessions[key];
@@ -317,23 +239,4 @@ impl Broker {
     pub(super) fn say_stopped(&mut self) {
         self.outputs.push_back(Output::Stopped);
     }
-}
-
-/// What an ended session leaves to other members of its groups: what was not
-/// sent, and what was sent at QoS 1 and not acknowledged. What was sent at
-/// QoS 2 nobody else may have (4.8.2-5).
-fn unfinished_shared(mut session: Session) -> Vec<(GroupId, Delivery)> {
-    let mut unfinished = Vec::new();
-    let sent = session.outbox.take_inflight();
-    let sent = sent.into_iter().filter_map(|entry| match entry.stage {
-        Stage::Sent(delivery) if delivery.qos == QualityOfService::AtLeastOnce => Some(delivery),
-        _ => None,
-    });
-    let waiting = std::iter::from_fn(|| session.outbox.pop_waiting());
-    for delivery in sent.chain(waiting) {
-        if let Some(group) = delivery.group {
-            unfinished.push((group, delivery));
-        }
-    }
-    unfinished
 }

@@ -36,6 +36,14 @@ impl Broker {
     /// The next step for a connection; none until it is named in
     /// [`Output::Ready`](super::Output::Ready) again.
     pub fn next_packet(&mut self, now: Moment, connection: ConnectionId) -> Option<Outgoing> {
+        let next = self.next_outgoing(now, connection);
+        if let Some(Outgoing::Packet(_) | Outgoing::Publish(_)) = next {
+            self.counters.packets_sent += 1;
+        }
+        next
+    }
+
+    fn next_outgoing(&mut self, now: Moment, connection: ConnectionId) -> Option<Outgoing> {
         match self.connections.get_mut(connection.0 as usize)? {
             Slot::Free => None,
             Slot::Authenticating(begun) => {
@@ -122,7 +130,7 @@ impl Broker {
         // All that was queued is on its way: now the client is told to go.
         self.drop_link(now, key, reason);
         self.settle();
-        self.next_packet(now, connection)
+        self.next_outgoing(now, connection)
     }
 
     /// Takes one message out of the outbox; none if it is not to be sent after all.

@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use super::{
     ConnectionId,
-    access::{AccessRules, Identity},
+    access::{AccessRules, Identity, Validity},
     auth::Authenticator,
     crossing::ShardMessage,
     durable::Token,
     limits::Limits,
     message::MessageParts,
+    receipts::Receipt,
     shard::ShardId,
     system::SystemState,
 };
@@ -104,14 +105,22 @@ pub enum Input {
     /// New access rules, for live sessions too: subscriptions that they do not
     /// allow end.
     Rules(Rc<dyn AccessRules>),
+    /// New proofs: who is connected by one that holds no longer is sent away, with 0x87.
+    Validity(Rc<dyn Validity>),
     /// New methods of enhanced authentication.
     Authenticator(Rc<dyn Authenticator>),
     /// New bounds. Connections keep what CONNACK told them.
     Limits(Box<Limits>),
-    /// The state of the whole broker, to be published under `$SYS`.
-    System(Box<SystemState>),
+    /// The state of the whole broker, to be published under `$SYS` if somebody here
+    /// subscribes to that; none when it is not told any longer.
+    System(Option<Box<SystemState>>),
     /// Publish this for whoever runs the broker; no access rule is asked.
-    Publish(MessageParts),
+    Publish {
+        /// What.
+        message: MessageParts,
+        /// Named when it is done, or cannot be.
+        receipt: Receipt,
+    },
     /// Disconnect a client.
     Kick {
         /// Its Client Identifier.

@@ -30,7 +30,25 @@ impl Broker {
             }
         }
         self.release_replies();
+        self.lose_receipts(shard);
         self.tell_retained(shard);
+        self.recover_hand_overs(shard);
+    }
+
+    /// What was handed over to the dead core and not taken goes to other members, or to
+    /// those that the new one has from the store.
+    fn recover_hand_overs(&mut self, shard: ShardId) {
+        // Until they come back, to whatever core accepts them.
+        self.subscriptions.set_away_offline(shard);
+        for lost in self.handed.take_back(shard) {
+            let group = self
+                .subscriptions
+                .find_group(&lost.name.filter, &lost.name.name);
+            if let Some(group) = group {
+                self.counters.shared_recovered += 1;
+                self.place_shared(group, &lost.message);
+            }
+        }
     }
 
     /// Tells everything that subscribers here want; returns the number of the last word.

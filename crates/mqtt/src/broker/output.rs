@@ -1,6 +1,12 @@
 //! What the core wants done.
 
-use super::{ConnectionId, crossing::ShardMessage, durable::Commit, shard::ShardId};
+use super::{
+    ConnectionId,
+    crossing::ShardMessage,
+    durable::Commit,
+    receipts::{Published, Receipt},
+    shard::ShardId,
+};
 
 /// Something to be done.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub enum Output {
     },
     /// Have the store write this.
     Commit(Commit),
+    /// What has become of an [`Input::Publish`](super::Input::Publish).
+    Published(Receipt, Published),
     /// A shutdown is complete: no connection is left.
     Stopped,
 }

@@ -63,6 +63,9 @@ impl Broker {
                 auth.exchange = Some((exchange, due));
                 Reply::auth(ReasonCode::ContinueAuthentication, &auth.method, data)
             }
+            Step::Done { identity, .. } if !self.validity.holds(&identity) => {
+                return Err(ReasonCode::NotAuthorized);
+            }
             Step::Done { identity, data } => {
                 let reply = Reply::auth(ReasonCode::Success, &auth.method, data);
                 is_another = identity.user != session.identity.user;

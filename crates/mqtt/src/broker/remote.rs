@@ -23,7 +23,9 @@ impl Broker {
         match message.content {
             ShardContent::Taken(number) => {
                 self.crossing.taken(from, number);
+                self.handed.taken(from, number);
                 self.release_replies();
+                self.release_receipts();
                 return;
             }
             ShardContent::Interest(change) => self.interest_changed(from, &change),
@@ -81,9 +83,7 @@ impl Broker {
             Choice::Member(member) | Choice::Offline(member) => {
                 self.deliver(member.session, message, &Joined::of(member.grant), Some(id));
             }
-            Choice::Shard(shard) => {
-                self.forward(shard, message, Audience::Shared(name.clone()), None);
-            }
+            Choice::Shard(shard) => self.hand_over(shard, message, name.clone()),
             Choice::Nobody => {}
         }
     }

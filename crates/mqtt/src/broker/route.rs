@@ -59,7 +59,10 @@ impl Broker {
         self.send_to_targets(message, source, &matched);
         let mut shared: SmallVec<[(ShardId, SharedName); 1]> = SmallVec::new();
         for group in &matched.groups {
-            self.send_to_group(message, *group, &mut shared);
+            match source {
+                Source::System => self.send_to_group_here(message, *group),
+                _ => self.send_to_group(message, *group, &mut shared),
+            }
         }
         if source != Source::System && self.crossing.count() > 1 {
             reached.anybody |= !matched.shards.is_empty();
@@ -107,6 +110,20 @@ impl Broker {
             }
             Choice::Shard(shard) => away.push((shard, self.shared_name(id))),
             Choice::Nobody => {}
+        }
+    }
+
+    /// Brings a message that each core has to one member of a group: the first core that
+    /// can does it.
+    fn send_to_group_here(&mut self, message: &Rc<Message>, id: GroupId) {
+        let limits = self.outbox_limits();
+        let (me, sessions) = (self.crossing.me(), &self.sessions);
+        let group = self.subscriptions.group_mut(id);
+        if group.is_first(me)
+            && let Choice::Member(member) =
+                group.choose_local(|key| sessions[key].outbox.has_room(limits))
+        {
+            self.deliver(member.session, message, &Joined::of(member.grant), Some(id));
         }
     }
 

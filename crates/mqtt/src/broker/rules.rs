@@ -1,16 +1,20 @@
 //! New access rules for sessions that live: no client is disconnected, but a
 //! subscription that the rules no longer allow ends, and such a will is not sent.
+//!
+//! New proofs: a client is disconnected if it would not be let in any longer by what it has
+//! shown, since its user is gone or has another secret.
 
 use std::{rc::Rc, time::Duration};
 
 use super::{
     Broker,
-    access::{Access, AccessRules},
+    access::{Access, AccessRules, Validity},
     durable::Record,
     expire::TimerKey,
     session::{Session, SessionKey},
     time::Moment,
 };
+use crate::codec::ReasonCode;
 
 /// Sessions asked about in one step, and the pause between steps: a million
 /// sessions must not stop the core for a second.
@@ -20,16 +24,29 @@ const PAUSE: Duration = Duration::from_millis(1);
 impl Broker {
     pub(super) fn exchange_rules(&mut self, now: Moment, rules: Rc<dyn AccessRules>) {
         self.access = rules;
+        self.check_all(now);
+    }
+
+    pub(super) fn exchange_validity(&mut self, now: Moment, validity: Rc<dyn Validity>) {
+        self.validity = validity;
+        self.check_all(now);
+    }
+
+    fn check_all(&mut self, now: Moment) {
         self.unchecked = self.sessions.iter().map(|(key, _)| key).collect();
         self.check_some(now);
     }
 
-    /// Asks the rules about the next sessions.
+    /// Asks the proofs and the rules about the next sessions.
     pub(super) fn check_some(&mut self, now: Moment) {
         for _ in 0..SESSIONS_AT_ONCE {
             let Some(key) = self.unchecked.pop() else {
                 return;
             };
+            if !self.is_still_proved(key) {
+                self.counters.proofs_revoked += 1;
+                self.drop_link(now, key, ReasonCode::NotAuthorized);
+            }
             // Who a session without a connection belongs to is not known after a restart;
             // those are asked about when they come back.
             let is_known =
@@ -40,6 +57,13 @@ impl Broker {
         }
         self.timers
             .arm(TimerKey::Rules, &mut None, Some(now + PAUSE));
+    }
+
+    /// Whether who is connected to a session would be let in as that now.
+    fn is_still_proved(&self, key: SessionKey) -> bool {
+        let session = self.sessions.get(key);
+        let connected = session.filter(|session| session.link.is_some());
+        connected.is_none_or(|session| self.validity.holds(&session.identity))
     }
 
     /// Asks the rules about what a session has: they have changed, or who it is has.

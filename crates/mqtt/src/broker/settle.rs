@@ -20,6 +20,7 @@ impl Broker {
     pub(super) fn committed(&mut self, token: Token) {
         self.journal.commit(token);
         self.release_replies();
+        self.release_receipts();
         self.send_committed();
     }
 
@@ -35,6 +36,7 @@ impl Broker {
             let refused = link.replies.fail(token);
             self.not_received(key, refused);
         }
+        self.fail_receipts(token);
         self.release_replies();
     }
 
@@ -126,6 +128,7 @@ impl Broker {
     /// Tells the other cores what has changed, and what has been taken of theirs.
     pub(super) fn settle(&mut self) {
         self.tell_interest();
+        self.settle_system();
         self.settle_shutdown();
         if self.crossing.count() < 2 {
             return;

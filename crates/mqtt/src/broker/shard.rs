@@ -73,6 +73,14 @@ impl ShardSet {
     }
 }
 
+impl FromIterator<ShardId> for ShardSet {
+    fn from_iter<T: IntoIterator<Item = ShardId>>(shards: T) -> Self {
+        let mut set = Self::default();
+        shards.into_iter().for_each(|shard| set.insert(shard));
+        set
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,6 +126,19 @@ impl Group {
         }
     }
 
+    /// The members on another core have no connection any more.
+    pub(super) fn set_away_offline(&mut self, shard: ShardId) {
+        for there in self.elsewhere.iter_mut().filter(|it| it.shard == shard) {
+            there.online = 0;
+        }
+    }
+
+    /// Whether `me` is the first core of all that have a connected member.
+    pub(super) fn is_first(&self, me: ShardId) -> bool {
+        let is_behind = |there: &Elsewhere| there.online == 0 || there.shard > me;
+        self.online > 0 && self.elsewhere.iter().all(is_behind)
+    }
+
     /// Whose turn it is. Connected members everywhere take turns alike; one
     /// here that `can_take` refuses is passed over while another can. With
     /// nobody connected, a member that is not keeps the message.

@@ -20,6 +20,7 @@ use super::{
     session::SessionKey,
     shard::{ShardId, ShardSet},
     shared::{Elsewhere, Group, Member},
+    system::is_system,
     topics::{FilterId, FilterIndex, has_wildcard},
 };
 
@@ -106,6 +107,8 @@ pub(super) struct Subscriptions {
     changes: Vec<InterestChange>,
     /// Other cores that are to hear of changes.
     others: u8,
+    /// Filters and groups with members here that ask for the broker's own topics.
+    system: usize,
 }
 
 impl Subscriptions {
@@ -163,6 +166,7 @@ impl Subscriptions {
         let position = subscribers.len() as Position;
         subscribers.push(subscriber);
         if position == 0 {
+            self.system += usize::from(is_system(filter));
             self.tell(|_| InterestChange::Wanted(filter.into()));
         }
         self.changed(id);
@@ -190,6 +194,7 @@ impl Subscriptions {
         });
         if subscribers.is_empty() {
             subscribers.shrink_to_fit();
+            self.system -= usize::from(is_system(self.index.filter(id)));
             self.tell(|table| InterestChange::Unwanted(table.index.filter(id).into()));
             self.drop_if_unused(id);
         }
@@ -249,6 +254,9 @@ impl Subscriptions {
         let group = self.enter_group(filter, name);
         let before = self.group_mut(group).join(member);
         if before.is_none() {
+            if self.group(group).counts().1 == 1 {
+                self.system += usize::from(is_system(filter));
+            }
             self.group_changed(group);
         }
         (group, before)
@@ -257,6 +265,10 @@ impl Subscriptions {
     /// Takes a client out of a group; the group ends with its last member.
     pub(super) fn leave(&mut self, group: GroupId, session: SessionKey) {
         if self.group_mut(group).leave(session) {
+            if self.group(group).members().is_empty() {
+                let filter = self.index.filter(self.group(group).filter);
+                self.system -= usize::from(is_system(filter));
+            }
             self.group_changed(group);
             self.drop_group_if_empty(group);
         }
@@ -362,6 +374,13 @@ impl Subscriptions {
         }
     }
 
+    /// The members that another core has have no connection any more.
+    pub(super) fn set_away_offline(&mut self, shard: ShardId) {
+        for (_, group) in &mut self.groups {
+            group.set_away_offline(shard);
+        }
+    }
+
     /// Everything that subscribers here want, as a core is told that knows nothing.
     pub(super) fn wanted_here(&self) -> Vec<InterestChange> {
         let wanted = self.index.ids().into_iter().filter_map(|id| {
@@ -375,12 +394,28 @@ impl Subscriptions {
         wanted.chain(groups).collect()
     }
 
+    /// Whether somebody here asks for the broker's own topics.
+    pub(super) fn wants_system(&self) -> bool {
+        self.system > 0
+    }
+
     /// The next change that other cores must hear of.
     pub(super) fn take_changes(&mut self) -> Vec<InterestChange> {
         std::mem::take(&mut self.changes)
     }
 
     fn group_changed(&mut self, id: GroupId) {
+        // Who joins and is not there must not seem to be there for a moment: messages would
+        // be handed over for that.
+        let group = self.group(id);
+        let filter = self.index.filter(group.filter);
+        let is_same = |last: &InterestChange| {
+            matches!(last, InterestChange::Group { filter: it, name, .. }
+                if **it == *filter && *name == group.name)
+        };
+        if self.changes.last().is_some_and(is_same) {
+            self.changes.pop();
+        }
         self.tell(|table| table.group_interest(table.group(id)));
     }
 

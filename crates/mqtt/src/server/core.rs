@@ -1,6 +1,9 @@
 //! One worker's broker core with what it needs of the machine: the time, a deadline, and
 //! the tasks of its connections.
 
+mod crossings;
+mod tasks;
+
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -10,34 +13,29 @@ use std::time::Duration;
 use slab::Slab;
 use tidegate_runtime::connections::{self, ConnectionHandle, Connections};
 use tidegate_runtime::deadline::Deadline;
-use tidegate_runtime::mailbox::{Receiver, Reserved};
-use tokio::sync::{Notify, watch};
+use tidegate_runtime::mailbox::Reserved;
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::chain::ClientInfo;
 use super::commits::Commits;
-use super::exchange::{Crossing, Exchange, Incarnation, Moved};
+use super::exchange::{Crossing, Exchange};
 use super::gate::Gate;
 use super::gathering::Gathering;
 use super::generation::{Alive, Generation, keep_up};
-use super::link::Link;
 use super::local;
 use super::meter::Meter;
-use super::neighbours::{Backlog, Meeting, Neighbours};
-use super::serving::Serving;
+use super::neighbours::{Backlog, Neighbours};
+use super::receipts::Receipts;
 use super::settings::ServerSettings;
 use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
 use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output, Restored};
 use crate::codec::{Publish, ReasonCode};
-use crate::store::Progress;
 
 /// When to try again to pass on what another core's mailbox had no room for.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
-
-/// How many batches are taken in before others have their turn.
-const CROSSINGS_PER_TURN: usize = 32;
 
 /// A connection's task, as the core reaches it.
 #[derive(Debug, Default)]
@@ -68,12 +66,17 @@ pub(super) struct Core {
     /// A task was woken since the running one has begun.
     woken: Cell<bool>,
     leaving: Cell<bool>,
+    /// Its clients, as all cores have been told.
+    present: Cell<u64>,
+    /// Whether they want the broker's own topics, as is noted for all to see.
+    wants_system: Cell<bool>,
     /// What connections belong to, newest last.
     generations: RefCell<Vec<Generation>>,
     /// Told of every generation that is made.
     successors: Rc<Notify>,
     meter: Meter,
     gate: Gate,
+    receipts: Receipts,
     tasks: [AbortHandle; 4],
 }
 
@@ -100,6 +103,7 @@ impl Core {
             }),
             meter: Meter::new(exchange.incarnation()),
             gate: Gate::default(),
+            receipts: Receipts::default(),
             exchange,
             here,
             settings: RefCell::new(settings),
@@ -109,6 +113,8 @@ impl Core {
             due: Cell::new(None),
             woken: Cell::new(false),
             leaving: Cell::new(false),
+            present: Cell::new(0),
+            wants_system: Cell::new(false),
             generations: RefCell::new(vec![Generation {
                 group: connections::being_made().unwrap_or_default(),
                 server: Rc::downgrade(server),
@@ -116,12 +122,14 @@ impl Core {
             successors: Rc::clone(&successors),
             tasks: [
                 spawn_local(keep_up(core.clone(), successors)).abort_handle(),
-                spawn_local(tick(core.clone())).abort_handle(),
-                spawn_local(receive(core.clone(), receiver)).abort_handle(),
-                spawn_local(hear(core.clone(), progress)).abort_handle(),
+                spawn_local(tasks::tick(core.clone())).abort_handle(),
+                spawn_local(tasks::receive(core.clone(), receiver)).abort_handle(),
+                spawn_local(tasks::hear(core.clone(), progress)).abort_handle(),
             ],
         });
         local::note(&core.exchange, &core);
+        // The one that was here before may have had other clients.
+        core.exchange.system_interest.note(here, false);
         core.settle();
         core
     }
@@ -132,7 +140,7 @@ impl Core {
     }
 
     /// Grants something else from now on. Doing it again changes nothing.
-    pub(super) fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
+    fn exchange_settings(&self, settings: &Rc<ServerSettings>) {
         let before = self.settings.replace(Rc::clone(settings));
         if Rc::ptr_eq(&before, settings) {
             return;
@@ -142,6 +150,9 @@ impl Core {
         }
         if before.methods != settings.methods {
             self.handle(Input::Authenticator(settings.authenticator()));
+        }
+        if before.proofs != settings.proofs {
+            self.handle(Input::Validity(Rc::new(settings.proofs.clone())));
         }
         if before.topics != settings.topics {
             self.handle(Input::Rules(settings.access_rules()));
@@ -178,15 +189,29 @@ impl Core {
         newest.map(|it| it.group.clone())
     }
 
-    /// Puts the settings of the newest generation that stays in force.
+    /// Puts what the newest generation that stays brings in force.
     pub(super) fn catch_up(&self) {
         let generations = self.generations.borrow();
         let newest = generations.iter().rev().find(|it| it.stays());
         let server = newest.and_then(|it| it.server.upgrade());
         drop(generations);
         if let Some(server) = server {
-            self.exchange_settings(&server.settings);
+            self.put_in_force(&server);
         }
+    }
+
+    /// From now on what this server brings holds for everybody. Doing it again changes
+    /// nothing.
+    pub(super) fn put_in_force(&self, server: &Alive) {
+        self.exchange_settings(&server.settings);
+        self.gate.exchange(&server.extensions());
+    }
+
+    /// Whether no other server was made around this core.
+    pub(super) fn has_only(&self, server: &Rc<Alive>) -> bool {
+        let generations = self.generations.borrow();
+        let mut others = generations.iter();
+        others.all(|it| std::ptr::eq(it.server.as_ptr(), Rc::as_ptr(server)))
     }
 
     /// Takes over a connection that a server of another protocol accepted: it belongs to the
@@ -201,7 +226,7 @@ impl Core {
         let group = group.clone();
         drop(generations);
         handle.move_to(&group);
-        self.exchange_settings(&server.settings);
+        self.put_in_force(&server);
         self.reopen();
     }
 
@@ -245,6 +270,10 @@ impl Core {
         packet: &mut Publish,
     ) -> Result<(), ReasonCode> {
         self.broker.borrow_mut().resolve_topic(connection, packet)
+    }
+
+    pub(super) fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     pub(super) fn meter(&self) -> &Meter {
@@ -339,6 +368,21 @@ impl Core {
             }
         };
         self.rearm(crossings.and(commits));
+        self.tell_all();
+    }
+
+    /// Tells all cores how many clients it has, and whoever tells it the figures whether to.
+    fn tell_all(&self) {
+        let broker = self.broker.borrow();
+        let (present, wants) = (broker.connected_count() as u64, broker.wants_system());
+        drop(broker);
+        let before = self.present.replace(present);
+        if before != present {
+            self.exchange.population.change(before, present);
+        }
+        if self.wants_system.replace(wants) != wants {
+            self.exchange.system_interest.note(self.here, wants);
+        }
     }
 
     fn take_outputs(&self) {
@@ -350,6 +394,9 @@ impl Core {
                     self.neighbours.borrow_mut().put(to, message);
                 }
                 Some(Output::Commit(commit)) => self.commits.borrow_mut().put(commit),
+                Some(Output::Published(receipt, outcome)) => {
+                    self.receipts.close(receipt, outcome);
+                }
                 // That shows in its connections.
                 Some(Output::Stopped) => {}
                 None => return,
@@ -416,74 +463,6 @@ impl Core {
     pub(super) fn crossings_dropped(&self) -> u64 {
         self.neighbours.borrow().dropped()
     }
-
-    fn cross(self: &Rc<Self>, crossing: Crossing) {
-        match crossing {
-            Crossing::Messages {
-                from,
-                incarnation,
-                messages,
-            } => {
-                if self.meet(from, incarnation) != Meeting::Gone {
-                    for message in messages.unpack() {
-                        self.handle(Input::Shard { from, message });
-                    }
-                }
-            }
-            Crossing::Connection(moved) => self.arrived(*moved),
-            Crossing::Visit(visit) => visit.make(self),
-            Crossing::Greeting { from, incarnation } => {
-                if self.meet(from, incarnation) != Meeting::Gone {
-                    self.greeted_by(from);
-                }
-            }
-        }
-    }
-
-    fn arrived(self: &Rc<Self>, moved: Moved) {
-        if let Some(gathering) = &mut *self.gathering.borrow_mut() {
-            gathering.keep(moved);
-            return;
-        }
-        self.welcome(moved);
-    }
-
-    fn meet(&self, from: ShardId, incarnation: Incarnation) -> Meeting {
-        let meeting = self.neighbours.borrow_mut().meet(from, incarnation);
-        if meeting == Meeting::Restarted {
-            self.handle(Input::NeighbourRestarted(from));
-        }
-        meeting
-    }
-
-    fn greeted_by(self: &Rc<Self>, from: ShardId) {
-        let gathering = {
-            let mut gathering = self.gathering.borrow_mut();
-            gathering.take_if(|gathering| gathering.greeted_by(from))
-        };
-        for moved in gathering.into_iter().flat_map(Gathering::end) {
-            self.welcome(moved);
-        }
-    }
-
-    /// Ready once clients may be served.
-    pub(super) fn poll_gathered(&self, cx: &Context<'_>) -> Poll<()> {
-        match &mut *self.gathering.borrow_mut() {
-            Some(gathering) => gathering.poll(cx),
-            None => Poll::Ready(()),
-        }
-    }
-
-    fn welcome(self: &Rc<Self>, moved: Moved) {
-        // Where everybody leaves, the newcomer is told so like the others.
-        let newest = || Some(self.generations.borrow().last()?.group.clone());
-        let Some(group) = self.group().or_else(newest) else {
-            return;
-        };
-        group.spawn(moved.peer, None, |handle| {
-            Serving::arrived(Link::arrive(self, moved, handle))
-        });
-    }
 }
 
 fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Restored>) -> Broker {
@@ -500,6 +479,7 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
             durability,
             limits: settings.broker,
             access: settings.access_rules(),
+            validity: Rc::new(settings.proofs.clone()),
             authenticator: settings.authenticator(),
             seed: exchange.seed,
         },
@@ -510,60 +490,9 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
     broker
 }
 
-/// Tells the core what has become of its commits.
-async fn hear(core: Weak<Core>, mut progress: watch::Receiver<Progress>) {
-    while progress.changed().await.is_ok() {
-        let Some(core) = core.upgrade() else {
-            return;
-        };
-        let news = core
-            .commits
-            .borrow_mut()
-            .hear(*progress.borrow_and_update());
-        news.into_iter().for_each(|input| core.handle(input));
-        core.settle();
-    }
-}
-
-/// Tells the core the time whenever it asked to be told.
-async fn tick(core: Weak<Core>) {
-    loop {
-        // Not held while waiting: the core is to end with its last user.
-        let elapsed = std::future::poll_fn(|cx| match core.upgrade() {
-            Some(core) => core.deadline.poll_elapsed(cx),
-            None => Poll::Ready(()),
-        });
-        elapsed.await;
-        let Some(core) = core.upgrade() else {
-            return;
-        };
-        core.due.set(None);
-        core.deadline.disarm();
-        core.handle(Input::Tick);
-        core.settle();
-    }
-}
-
-/// Takes in what other cores send, many at a time.
-async fn receive(core: Weak<Core>, mut receiver: Receiver<Crossing>) {
-    while let Some(first) = receiver.receive().await {
-        // Not held while waiting: the core is to end with its last user.
-        let Some(core) = core.upgrade() else {
-            return;
-        };
-        core.cross(first);
-        for _ in 1..CROSSINGS_PER_TURN {
-            let Some(next) = receiver.try_receive() else {
-                break;
-            };
-            core.cross(next);
-        }
-        core.settle();
-    }
-}
-
 impl Drop for Core {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
+        self.exchange.population.change(self.present.get(), 0);
     }
 }

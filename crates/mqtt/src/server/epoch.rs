@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tidegate_runtime::clock::{self, Tick};
 
@@ -30,7 +30,12 @@ impl Epoch {
         RandomState::new().hash_one(self.wall_ms)
     }
 
+    /// How long ago it began.
+    pub(super) fn elapsed(self) -> Duration {
+        clock::now().since(self.tick)
+    }
+
     pub(super) fn now(self) -> Moment {
-        Moment::from_millis(self.wall_ms) + clock::now().since(self.tick)
+        Moment::from_millis(self.wall_ms) + self.elapsed()
     }
 }

@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 use super::batch::Batch;
 use super::core::Core;
 use super::epoch::Epoch;
+use super::population::Population;
+use super::system_interest::SystemInterest;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;
 use crate::store::Store;
@@ -31,6 +33,8 @@ pub struct Exchange {
     pub(super) store: Option<Store>,
     /// Each core's mailbox, once it is there. Locked only to look one up for the first time.
     stations: Vec<Mutex<Option<Station>>>,
+    pub(super) population: Population,
+    pub(super) system_interest: SystemInterest,
     /// How many cores there have been.
     incarnations: AtomicU64,
 }
@@ -144,6 +148,8 @@ impl Exchange {
             seed: epoch.seed(),
             store: None,
             stations: (0..cores).map(|_| Mutex::default()).collect(),
+            population: Population::default(),
+            system_interest: SystemInterest::default(),
             incarnations: AtomicU64::new(0),
         }
     }

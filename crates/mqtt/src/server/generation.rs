@@ -1,25 +1,38 @@
 //! The servers that are made around a core, one after the other, and which of them serves.
 
+use std::cell::{Ref, RefCell};
 use std::rc::{Rc, Weak};
 
 use tidegate_runtime::connections::Connections;
 use tokio::sync::Notify;
 
 use super::core::Core;
+use super::gate::Extensions;
 use super::settings::ServerSettings;
 
-/// Lives as long as the server of a generation; one that was staged and not deployed ends
-/// without having served.
+/// What a generation's server brings, and lives as long as it; one that was staged and not
+/// deployed ends without having served.
 #[derive(Debug)]
 pub(super) struct Alive {
     pub(super) settings: Rc<ServerSettings>,
+    extensions: RefCell<Extensions>,
 }
 
 impl Alive {
     pub(super) fn of(settings: ServerSettings) -> Rc<Self> {
         Rc::new(Self {
             settings: Rc::new(settings),
+            extensions: RefCell::default(),
         })
+    }
+
+    /// What it puts before the core.
+    pub(super) fn extensions(&self) -> Ref<'_, Extensions> {
+        self.extensions.borrow()
+    }
+
+    pub(super) fn extend(&self, change: impl FnOnce(&mut Extensions)) {
+        change(&mut self.extensions.borrow_mut());
     }
 }
 
@@ -36,7 +49,7 @@ impl Generation {
     }
 }
 
-/// Puts the settings of a generation in force once it serves: when its predecessor's
+/// Puts what a generation brings in force once it serves: when its predecessor's
 /// connections are asked to leave, be there any or none.
 pub(super) async fn keep_up(core: Weak<Core>, successors: Rc<Notify>) {
     loop {
@@ -44,7 +57,7 @@ pub(super) async fn keep_up(core: Weak<Core>, successors: Rc<Notify>) {
         match core.upgrade().map(|core| core.group()) {
             None => return,
             Some(Some(serving)) => serving.asked_to_leave().await,
-            // Nobody serves. Who does next brings its settings with its first connection.
+            // Nobody serves. Who does next brings its own with its first connection.
             Some(None) => {
                 successors.notified().await;
                 continue;

@@ -2,7 +2,8 @@
 //!
 //! A link that has nothing to read holds no buffer. One whose packet is not whole holds
 //! about as much as has come of it, except that a large packet gets memory of its own
-//! size, into which the rest of it is read and from which it is never copied.
+//! size, into which the rest of it is read and from which it is never copied. Who sent a
+//! large packet is expected to send another: it is read to its place from its start.
 
 use bytes::BytesMut;
 use tidegate_runtime::buffer::{self, BufferSize};
@@ -19,19 +20,33 @@ const FORESEEN_BYTES_MAX: usize = 256 * 1024;
 
 /// The start of a packet whose rest has not come.
 #[derive(Debug, Default)]
-pub(super) struct Inbox(Option<BytesMut>);
+pub(super) struct Inbox {
+    start: Option<BytesMut>,
+    expected: Expected,
+}
+
+/// What is expected of a client that has nothing unread.
+#[derive(Clone, Copy, Debug, Default)]
+enum Expected {
+    /// Packets that a common buffer has room for.
+    #[default]
+    Small,
+    /// One of so many bytes, as before.
+    Large(usize),
+}
 
 impl Inbox {
     /// What came before, with room for more.
     pub(super) fn open(&mut self) -> BytesMut {
-        match self.0.take() {
-            Some(bytes) if room(&bytes) >= ROOM_BYTES_MIN => bytes,
-            Some(start) => {
+        match (self.start.take(), self.expected) {
+            (Some(bytes), _) if room(&bytes) >= ROOM_BYTES_MIN => bytes,
+            (Some(start), _) => {
                 let mut bytes = buffer::take(BufferSize::Body);
                 bytes.extend_from_slice(&start);
                 bytes
             }
-            None => buffer::take(BufferSize::Body),
+            (None, Expected::Small) => buffer::take(BufferSize::Body),
+            (None, Expected::Large(bytes)) => BytesMut::with_capacity(bytes + ROOM_BYTES_MIN),
         }
     }
 
@@ -39,13 +54,19 @@ impl Inbox {
     pub(super) fn close(&mut self, bytes: BytesMut, decoder: &Decoder) {
         let length = bytes.len();
         if length == 0 {
-            buffer::give(bytes, BufferSize::Body);
+            self.empty(bytes);
             return;
         }
         // Bytes that are no packet end the connection.
         let packet_bytes = decoder.packet_bytes(&bytes).ok().flatten().unwrap_or(0);
+        self.expected = match packet_bytes {
+            large if large + ROOM_BYTES_MIN > BufferSize::Body.bytes() => {
+                Expected::Large(large.min(FORESEEN_BYTES_MAX))
+            }
+            _ => Expected::Small,
+        };
         if length > ROOM_BYTES_MIN && length + room(&bytes) >= packet_bytes + ROOM_BYTES_MIN {
-            self.0 = Some(bytes);
+            self.start = Some(bytes);
             return;
         }
         let foreseen = packet_bytes.min(FORESEEN_BYTES_MAX.max(2 * length));
@@ -56,8 +77,26 @@ impl Inbox {
         };
         let mut moved = BytesMut::with_capacity(foreseen.max(length) + more);
         moved.extend_from_slice(&bytes);
-        self.0 = Some(moved);
-        buffer::give(bytes, BufferSize::Body);
+        self.start = Some(moved);
+        self.give(bytes);
+    }
+
+    /// Everything that has come was understood.
+    fn empty(&mut self, bytes: BytesMut) {
+        let left = bytes.capacity();
+        self.give(bytes);
+        // So much of the memory would not be left by a large packet.
+        if left > ROOM_BYTES_MIN {
+            self.expected = Expected::Small;
+        }
+    }
+
+    /// Memory that was made for a large packet is its alone.
+    fn give(&self, bytes: BytesMut) {
+        match self.expected {
+            Expected::Small => buffer::give(bytes, BufferSize::Body),
+            Expected::Large(_) => drop(bytes),
+        }
     }
 }
 
@@ -93,7 +132,7 @@ mod tests {
         let mut bytes = inbox.open();
         bytes.extend_from_slice(&[0x30]);
         inbox.close(bytes, &decoder());
-        assert!(inbox.0.as_ref().unwrap().capacity() < ROOM_BYTES_MIN);
+        assert!(inbox.start.as_ref().unwrap().capacity() < ROOM_BYTES_MIN);
         assert_eq!(inbox.open(), [0x30][..]);
     }
 
@@ -117,6 +156,25 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.close(start(1_000_000, 10), &decoder());
         assert!(inbox.open().capacity() <= FORESEEN_BYTES_MAX + 2 * ROOM_BYTES_MIN);
+    }
+
+    #[test]
+    fn after_a_large_packet_another_is_read_to_its_place_at_once() {
+        let mut inbox = Inbox::default();
+        inbox.close(start(100_000, 10), &decoder());
+        for _ in 0..3 {
+            let mut bytes = inbox.open();
+            assert!(room(&bytes) >= 99_990);
+            bytes.resize(100_000, 0);
+            drop(bytes.split_to(100_000));
+            inbox.close(bytes, &decoder());
+        }
+        // A small one ends that.
+        let mut bytes = inbox.open();
+        bytes.resize(10, 0);
+        drop(bytes.split_to(10));
+        inbox.close(bytes, &decoder());
+        assert!(inbox.open().capacity() <= BufferSize::Body.bytes());
     }
 
     #[test]

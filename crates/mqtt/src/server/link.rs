@@ -332,7 +332,8 @@ impl Link {
             }
             let mut bytes = self.inbox.open();
             let read = self.io.poll_read_into(cx, &mut bytes);
-            if matches!(read, Poll::Ready(Ok(1..))) {
+            if let Poll::Ready(Ok(count @ 1..)) = read {
+                self.seat.core.meter().count_received(count);
                 let understood = self.take_packets(&mut bytes);
                 self.inbox.close(bytes, &self.decoder);
                 understood?;
@@ -478,7 +479,11 @@ impl Link {
             if self.queue.is_empty() {
                 break;
             }
-            ready!(self.queue.poll_send(&mut self.io, cx))?;
+            let before = self.queue.bytes();
+            let sent = self.queue.poll_send(&mut self.io, cx);
+            let written = before - self.queue.bytes();
+            self.seat.core.meter().count_sent(written);
+            ready!(sent)?;
         }
         if self.io.has_unsent() {
             ready!(Pin::new(&mut self.io).poll_flush(cx))?;

@@ -1,7 +1,7 @@
-//! What a worker's part of the broker counts besides its core: clients that were not let
-//! in, by the reason they were told.
+//! What a worker's part of the broker counts besides its core: bytes, and clients that were
+//! not let in, by the reason they were told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use smallvec::SmallVec;
 
@@ -15,6 +15,23 @@ pub(super) struct Meter {
     pub(super) incarnation: u64,
     /// A handful of reasons at most, so a search is as good as a table.
     refused: RefCell<Refusals>,
+    traffic: Cell<Traffic>,
+}
+
+/// Bytes of MQTT packets, without what carries them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Read from clients.
+    pub received_bytes: u64,
+    /// Written to clients.
+    pub sent_bytes: u64,
+}
+
+impl Traffic {
+    pub(super) fn add(&mut self, other: Self) {
+        self.received_bytes += other.received_bytes;
+        self.sent_bytes += other.sent_bytes;
+    }
 }
 
 /// Refused CONNECTs, by reason.
@@ -25,7 +42,24 @@ impl Meter {
         Self {
             incarnation,
             refused: RefCell::default(),
+            traffic: Cell::default(),
         }
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        let mut traffic = self.traffic.get();
+        traffic.received_bytes += bytes as u64;
+        self.traffic.set(traffic);
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        let mut traffic = self.traffic.get();
+        traffic.sent_bytes += bytes as u64;
+        self.traffic.set(traffic);
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic.get()
     }
 
     /// A client was told in CONNACK why it may not come in.

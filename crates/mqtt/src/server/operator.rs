@@ -7,6 +7,7 @@
 mod figures;
 mod listing;
 mod order;
+mod system;
 mod tap;
 
 use std::rc::Rc;
@@ -17,11 +18,12 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::figures::Known;
-pub use self::figures::{BrokerFigures, CoreFigures};
+pub use self::figures::{BrokerFigures, CoreFigures, Traffic};
 pub use self::listing::{
     Cursor, CursorError, PAGE_MAX, Page, RetainedReport, SessionReport, SubscriptionReport, Which,
 };
-pub use self::order::{Kicked, NotPublished};
+pub use self::order::{Kicked, NotPublished, PUBLISH_TIMEOUT};
+pub use self::system::SYSTEM_INTERVAL_MIN;
 pub use self::tap::{TAP_QUEUE, Tap, TapError, TappedMessage};
 use super::core::Core;
 use super::exchange::{Crossing, Exchange, Visit};
@@ -41,9 +43,15 @@ pub struct NoAnswer;
 /// Questions can be cancelled; an order that a core has been given is carried out.
 #[derive(Clone, Debug)]
 pub struct Operator {
+    way: Arc<Way>,
+}
+
+/// What clones share: a broker is held once by all of them.
+#[derive(Debug)]
+struct Way {
     exchange: Arc<Exchange>,
     /// What each core said last, so that sums do not fall when one is silent or replaced.
-    known: Arc<Mutex<Vec<Known>>>,
+    known: Mutex<Vec<Known>>,
 }
 
 impl Operator {
@@ -52,14 +60,20 @@ impl Operator {
     pub fn new(exchange: Arc<Exchange>) -> Self {
         let cores = usize::from(exchange.cores());
         Self {
-            exchange,
-            known: Arc::new(Mutex::new(vec![Known::default(); cores])),
+            way: Arc::new(Way {
+                exchange,
+                known: Mutex::new(vec![Known::default(); cores]),
+            }),
         }
     }
 
     /// How many cores there are, of which some may be silent.
     pub fn cores(&self) -> u8 {
-        self.exchange.cores()
+        self.exchange().cores()
+    }
+
+    fn exchange(&self) -> &Exchange {
+        &self.way.exchange
     }
 
     fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
@@ -100,7 +114,7 @@ impl Operator {
         shard: ShardId,
         question: impl FnOnce(&Rc<Core>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, NoAnswer> {
-        let station = self.exchange.way(shard).ok_or(NoAnswer)?;
+        let station = self.exchange().way(shard).ok_or(NoAnswer)?;
         let (reply, answer) = oneshot::channel();
         let visit = Visit::new(move |core| {
             // Whoever asked may have given up meanwhile.

@@ -6,7 +6,9 @@ use super::engine::Found;
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    handed_over: AtomicU64,
     commits: AtomicU64,
+    written_bytes: AtomicU64,
     groups: AtomicU64,
     failures: AtomicU64,
     damaged_bytes: AtomicU64,
@@ -19,6 +21,10 @@ pub(super) struct Counters {
 pub struct StoreCounts {
     /// Commits of cores that are done.
     pub commits: u64,
+    /// Bytes of those.
+    pub written_bytes: u64,
+    /// Commits that were handed over and are not done.
+    pub waiting: u64,
     /// Groups in which they were written.
     pub groups: u64,
     /// Attempts at writing a group that failed.
@@ -32,8 +38,14 @@ pub struct StoreCounts {
 }
 
 impl Counters {
-    pub(super) fn wrote(&self, commits: usize) {
+    pub(super) fn handed_over(&self) {
+        self.handed_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self, commits: usize, bytes: usize) {
         self.commits.fetch_add(commits as u64, Ordering::Relaxed);
+        self.written_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
         self.groups.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -50,8 +62,12 @@ impl Counters {
 
     pub(super) fn read(&self) -> StoreCounts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let commits = read(&self.commits);
         StoreCounts {
-            commits: read(&self.commits),
+            commits,
+            written_bytes: read(&self.written_bytes),
+            // Read after them: never less.
+            waiting: read(&self.handed_over).saturating_sub(commits),
             groups: read(&self.groups),
             failures: read(&self.failures),
             damaged_bytes: read(&self.damaged_bytes),

@@ -137,6 +137,8 @@ impl Store {
             Err(mpsc::error::TrySendError::Full(())) => return Err(Refused::Full(batch)),
             Err(mpsc::error::TrySendError::Closed(())) => return Err(Refused::Stopped),
         };
+        // Before the thread can be done with it.
+        self.counters.handed_over();
         permit.send(Request::Write(Write {
             token,
             batch,

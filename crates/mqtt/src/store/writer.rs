@@ -151,7 +151,8 @@ impl Writer {
             self.engine = None;
             return Err(error.into());
         }
-        self.counters.wrote(self.ready.len());
+        let bytes = self.ready.iter().map(|write| write.batch.bytes()).sum();
+        self.counters.wrote(self.ready.len(), bytes);
         report(&self.ready, |progress, token| {
             progress.committed = progress.committed.max(token);
             progress.state = StoreState::Open;

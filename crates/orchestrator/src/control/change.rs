@@ -25,6 +25,21 @@ pub enum Change<F, LF> {
 }
 
 impl<F, LF> Change<F, LF> {
+    /// Deploys `site`, or replaces what is deployed: `chain` makes what serves, on each worker,
+    /// `listeners` makes where it listens.
+    pub fn deploy(site: impl Into<SiteName>, chain: F, listeners: LF) -> Self {
+        Self::Deploy {
+            site: site.into(),
+            chain,
+            listeners,
+        }
+    }
+
+    /// Removes `site`.
+    pub fn remove(site: impl Into<SiteName>) -> Self {
+        Self::Remove { site: site.into() }
+    }
+
     /// Which site it changes.
     pub fn site(&self) -> &SiteName {
         match self {

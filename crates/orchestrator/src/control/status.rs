@@ -70,6 +70,13 @@ pub struct Status {
 }
 
 impl<F: ChainFactory, LF> WorkerManager<F, LF> {
+    /// Where `site` listens, as bound, in the order it was asked to; empty if it is not deployed.
+    pub fn local_addresses(&self, site: &str) -> Vec<ListenAddr> {
+        let table = self.shared.table();
+        let deployment = table.deployed.get(site);
+        deployment.map_or_else(Vec::new, |it| it.listeners.local_addresses())
+    }
+
     /// What is deployed, and who is connected. Waits for the workers' answers until the
     /// command's deadline; it does not wait for transactions. Cancellation safe.
     pub async fn status(&self) -> Status {

@@ -98,7 +98,7 @@ async fn a_removed_site_serves_its_queue_and_then_refuses() {
     }
     open.closed().await;
     eventually("nothing is left of it", async || {
-        !manager.status().await.sites.contains_key(&"web".into())
+        !manager.status().await.sites.contains_key("web")
     })
     .await;
     finish(manager).await;

@@ -28,7 +28,7 @@ async fn a_panic_in_a_connection_leaves_all_others_alone() {
         async || {
             let status = manager.status().await;
             let panics: u64 = status.workers.iter().map(|worker| worker.panics).sum();
-            panics == 1 && status.sites[&"web".into()].open() == others.len()
+            panics == 1 && status.sites["web"].open() == others.len()
         },
     )
     .await;

@@ -251,7 +251,7 @@ pub(crate) async fn apply(
 
 pub(crate) async fn site(manager: &Manager, site: &str) -> SiteStatus {
     let mut status = manager.status().await;
-    status.sites.remove(&site.into()).unwrap_or_default()
+    status.sites.remove(site).unwrap_or_default()
 }
 
 pub(crate) async fn addresses(manager: &Manager, name: &str) -> Vec<SocketAddr> {

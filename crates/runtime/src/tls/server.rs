@@ -64,8 +64,11 @@ pub struct ServerTlsOptions {
     pub min_version: TlsVersion,
     /// Application protocols by preference, as in `b"h2"` (RFC 7301).
     pub application_protocols: Vec<Vec<u8>>,
-    /// Session resumption. Nobody resumes where clients are asked for a certificate: the
-    /// authorities would not be asked again.
+    /// Session resumption. Nobody resumes where clients are asked for a certificate: who
+    /// resumes is taken at the word of the ticket (RFC 8446 section 2.2), and one whose
+    /// certificate has expired, or is of an authority that an update has taken out, would
+    /// come in for as long as the keys last, which outlive updates. A full handshake costs
+    /// a signature and two checks more.
     pub tickets: SessionTickets,
     /// What clients have to prove.
     pub clients: ClientCertificates,

@@ -227,10 +227,9 @@ impl Decoder {
             _ => (Transport::TtHeader, payload),
         };
         let located = self.locate(frame, start)?;
-        let protocol = Headers::judge(&frame[variable..payload])?;
-        if !protocol.shares_body_with(located.protocol) {
-            return Err(DecodeError::Header.into());
-        }
+        // Which protocol the payload is in it says itself. What the header says of it is often
+        // wrong: Volo's clients write "binary" over compact payloads, too.
+        Headers::judge(&frame[variable..payload])?;
         let bytes = buffer.split_to(end).freeze();
         let blocks = bytes.slice(variable..payload);
         let headers = Headers::judged(flags, sequence_id, &blocks);

@@ -21,6 +21,10 @@ mod block {
     pub(super) const TOKEN: u8 = 0x11;
 }
 
+/// What a header calls the protocol of its payload.
+const PROTOCOL_BINARY: u8 = 0;
+const PROTOCOL_COMPACT: u8 = 2;
+
 /// The most a header can have: its length is counted in words, in two bytes.
 pub(super) const HEADER_BYTES_LARGEST: usize = u16::MAX as usize * 4;
 
@@ -83,21 +87,19 @@ impl Headers {
     }
 
     /// Judges the variable part of a header: protocol, transforms, blocks.
-    pub(super) fn judge(variable: &[u8]) -> Result<Protocol, DecodeError> {
+    pub(super) fn judge(variable: &[u8]) -> Result<(), DecodeError> {
         let [protocol, transforms, blocks @ ..] = variable else {
             return Err(DecodeError::Header);
         };
-        let protocol = match *protocol {
-            0 => Protocol::Binary,
-            2 => Protocol::Compact,
-            other => return Err(DecodeError::HeaderProtocol(other)),
-        };
+        if ![PROTOCOL_BINARY, PROTOCOL_COMPACT].contains(protocol) {
+            return Err(DecodeError::HeaderProtocol(*protocol));
+        }
         if *transforms != 0 {
             return Err(DecodeError::Transform);
         }
         let mut pairs = HeadersIter::of(blocks);
         while pairs.advance().map_err(|_| DecodeError::Header)?.is_some() {}
-        Ok(protocol)
+        Ok(())
     }
 
     /// A header whose variable part has been judged.
@@ -117,8 +119,8 @@ impl Headers {
     /// Writes the variable part.
     pub(super) fn write(&self, out: &mut BytesMut, protocol: Protocol) {
         out.put_u8(match protocol {
-            Protocol::Binary | Protocol::BinaryOld => 0,
-            Protocol::Compact => 2,
+            Protocol::Binary | Protocol::BinaryOld => PROTOCOL_BINARY,
+            Protocol::Compact => PROTOCOL_COMPACT,
         });
         out.put_u8(0);
         out.put_slice(&self.blocks);

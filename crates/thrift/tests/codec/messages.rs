@@ -179,6 +179,23 @@ fn a_documented_header_is_read_key_by_key() {
 }
 
 #[test]
+fn a_payload_says_itself_what_it_is() {
+    // The header says binary, as Volo's does of every payload.
+    let bytes = b"\0\0\0\x17\x10\0\0\0\0\0\0\x07\0\x01\0\0\0\0\x82\x21\x07\x04ping\0";
+    let mut buffer = BytesMut::from(&bytes[..]);
+    let read = Decoder::new(Limits::default()).decode(&mut buffer);
+    let message = read.unwrap().unwrap();
+    assert_eq!(message.wire.protocol, Protocol::Compact);
+    let relayed = encode(&message).unwrap();
+    assert_eq!((relayed[14], &relayed[15..]), (2, &bytes[15..]));
+    // One that is not spoken here is refused.
+    let mut other = bytes.to_vec();
+    other[14] = 4;
+    let read = Decoder::new(Limits::default()).decode(&mut BytesMut::from(&other[..]));
+    assert_eq!(read, Err(DecodeError::HeaderProtocol(4)));
+}
+
+#[test]
 fn a_connection_keeps_its_transport() {
     let framed = b"\0\0\0\x11\x80\x01\0\x01\0\0\0\x04ping\0\0\0\x07\0";
     let mut buffer = BytesMut::from(&framed[..]);

@@ -5,6 +5,7 @@ mod brokers;
 mod calls;
 mod process;
 mod sites;
+mod stores;
 
 use std::fmt;
 use std::time::Instant;
@@ -71,6 +72,7 @@ impl Collector for Figures {
                 .map(|(name, count)| ([("fault", name)], count)),
         )?;
         brokers::write(&self.brokers, &mut page)?;
+        stores::write(&self.brokers, &mut page)?;
         match &self.report {
             Some(report) => {
                 sites::write(report, &mut page).and_then(|()| calls::write(report, &mut page))

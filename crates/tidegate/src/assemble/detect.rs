@@ -80,6 +80,7 @@ impl DetectService {
                 Spoken::Http => &[Protocol::Http1, Protocol::Http2],
                 Spoken::Tls => &[Protocol::Tls],
                 Spoken::Mqtt => &[Protocol::Mqtt],
+                Spoken::Thrift => &[Protocol::Thrift],
                 Spoken::Other => {
                     other = Some(site);
                     continue;

@@ -5,6 +5,11 @@
 //! `{"allow": true}` lets the client in under the name that it gave, `"user"` beside it
 //! under another, and `"expires_in_seconds"` for no longer than that. `{"allow": false}`
 //! refuses it. No answer in time, and any other answer, is no.
+//!
+//! Connections are kept between questions. One that has ended meanwhile costs nobody the
+//! answer: the question is asked again on a new one, so it may come twice.
+
+mod kept;
 
 use std::io;
 use std::rc::Rc;
@@ -18,10 +23,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
-use tidegate_gateway::upstream::EndpointAddress;
+use tidegate_gateway::upstream::{EndpointAddress, PoolLimits};
 use tidegate_http::body::Body;
 use tidegate_http::client::{
-    ClientConnection, ClientSettings, ConnectionHome, Outgoing, Upgrading,
+    ClientConnection, ClientSettings, ConnectionHome, Outgoing, Progress, Upgrading,
 };
 use tidegate_http::context::{ConnectionInfo, Context, Scheme};
 use tidegate_http::h1::codec::RequestTarget;
@@ -33,6 +38,8 @@ use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::{Io, PeerAddr};
 use tidegate_runtime::tls::ClientTls;
 use tokio::sync::Semaphore;
+
+use self::kept::KeptConnections;
 
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
@@ -50,6 +57,7 @@ pub(super) struct HookSpec {
     pub(super) target: PathAndQuery,
     pub(super) timeout: Duration,
     pub(super) concurrency: usize,
+    pub(super) idle_timeout: Duration,
 }
 
 /// The proof that somebody else says so.
@@ -57,6 +65,7 @@ pub(super) struct HookSpec {
 pub(super) struct HookProof {
     spec: HookSpec,
     turns: Semaphore,
+    kept: KeptConnections,
     begun: Instant,
     /// In seconds since `begun`; 0: never.
     complained: AtomicU64,
@@ -73,6 +82,8 @@ enum NoAnswer {
     NoAddress,
     #[error("the exchange failed: {0}")]
     Exchange(String),
+    #[error("the connection ended before the answer: {0}")]
+    Ended(String),
     #[error("it has status {0}")]
     Status(StatusCode),
     #[error("it is not what was asked for")]
@@ -83,6 +94,11 @@ impl HookProof {
     pub(super) fn new(spec: HookSpec) -> Self {
         Self {
             turns: Semaphore::new(spec.concurrency),
+            kept: KeptConnections::new(PoolLimits {
+                idle: spec.concurrency,
+                idle_timeout: spec.idle_timeout,
+                ..PoolLimits::default()
+            }),
             spec,
             begun: Instant::now(),
             complained: AtomicU64::new(0),
@@ -123,7 +139,25 @@ impl HookProof {
     async fn ask(&self, question: Bytes) -> Result<Bytes, NoAnswer> {
         // Never closed.
         let _turn = self.turns.acquire().await.map_err(|_| NoAnswer::Late)?;
-        let connection = ClientConnection::new(self.connect().await?);
+        let (pool, limits) = (self.kept.here(), self.kept.limits());
+        let home = pool.home(limits);
+        if let Some(kept) = pool.take(limits) {
+            match self.ask_over(kept, question.clone(), &home).await {
+                // It was closed in the meantime, which says nothing of a new one.
+                Err(NoAnswer::Ended(_)) => {}
+                answer => return answer,
+            }
+        }
+        let new = ClientConnection::new(self.connect().await?);
+        self.ask_over(new, question, &home).await
+    }
+
+    async fn ask_over(
+        &self,
+        connection: ClientConnection,
+        question: Bytes,
+        home: &Rc<dyn ConnectionHome>,
+    ) -> Result<Bytes, NoAnswer> {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, self.spec.authority.clone());
         let json = HeaderValue::from_static("application/json");
@@ -141,13 +175,15 @@ impl HookProof {
             response_timeout: self.spec.timeout,
             ..ClientSettings::default()
         });
-        let home: Rc<dyn ConnectionHome> = Rc::new(Nowhere);
         let here = ConnectionInfo::new(PeerAddr::Unix, PeerAddr::Unix, Scheme::Http);
         let context = Context::new(Rc::new(here));
         let response = connection
-            .send(outgoing, &settings, &home, &context)
+            .send(outgoing, &settings, home, &context)
             .await
-            .map_err(|failure| NoAnswer::Exchange(failure.fault.to_string()))?;
+            .map_err(|failure| match failure.progress {
+                Progress::NoResponse => NoAnswer::Ended(failure.fault.to_string()),
+                Progress::Begun => NoAnswer::Exchange(failure.fault.to_string()),
+            })?;
         if response.status() != StatusCode::OK {
             return Err(NoAnswer::Status(response.status()));
         }
@@ -211,6 +247,7 @@ fn read(answer: &[u8], user: Option<&str>) -> Result<Option<Identity>, NoAnswer>
         user: user.map(Into::into),
         address: None,
         expires_at,
+        mark: None,
     }))
 }
 
@@ -224,14 +261,5 @@ fn in_seconds(secs: u64) -> Moment {
 impl Proof for HookProof {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> PendingVerdict<'a> {
         Box::pin(self.verdict(credentials))
-    }
-}
-
-/// Where a connection goes that is for one question.
-struct Nowhere;
-
-impl ConnectionHome for Nowhere {
-    fn give_back(&self, connection: ClientConnection) {
-        drop(connection);
     }
 }

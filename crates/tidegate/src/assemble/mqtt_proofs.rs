@@ -119,5 +119,6 @@ fn hook(server: &Server, settings: &Hook, resolver: &ResolverHandle) -> Result<H
         target: url.target.clone(),
         timeout: settings.timeout,
         concurrency: settings.concurrency,
+        idle_timeout: settings.idle_timeout,
     })
 }

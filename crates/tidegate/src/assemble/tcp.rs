@@ -1,5 +1,6 @@
 //! The chain of a TCP proxy.
 
+use tidegate_gateway::logged::LogMode;
 use tidegate_gateway::meter::SiteMeter;
 use tidegate_gateway::route::{RouteSpec, RouteTable};
 use tidegate_gateway::tcp::{TcpProxyFactory, TcpRouting, TcpSpec};
@@ -20,6 +21,7 @@ pub(super) fn site(
     tcp: &Tcp,
     upstreams: Vec<UpstreamSpec>,
     tls: TlsMode,
+    log: LogMode,
     meter: SiteMeter,
 ) -> Result<SiteChain, AssembleError> {
     let spec = TcpSpec {
@@ -28,6 +30,8 @@ pub(super) fn site(
         send_proxy_protocol: tcp.send_proxy_protocol,
         timeouts: tcp.timeouts,
         meter,
+        site: server.name.as_str().into(),
+        log,
     };
     let proxied = server.proxy_protocol.clone();
     Ok(FactoryStack::new(())

@@ -1,10 +1,16 @@
 //! Services that come and go with what is deployed.
 
+use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use tidegate_gateway::access_log::AccessLog;
 use tidegate_gateway::resolve::{ResolverHandle, ResolverSettings, SystemLookup, resolver};
+use tidegate_mqtt::server::operator::Operator;
 use tidegate_supervisor::{AddError, Context, OrchestratorHandle, Service};
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use crate::settings;
@@ -87,5 +93,51 @@ impl LogWriter {
         });
         let _tenant = Tenant::add(services, service)?;
         Ok(Self { _tenant })
+    }
+}
+
+/// The ways to brokers, and how often each publishes figures, by server name.
+pub(super) type Published = BTreeMap<String, (Operator, Duration)>;
+
+/// What brokers say of themselves as `$SYS/broker/version`.
+const SOFTWARE: &str = concat!("tidegate version ", env!("CARGO_PKG_VERSION"));
+
+/// The task that publishes the figures of brokers to their own clients.
+pub(super) struct SystemTopics(watch::Sender<Published>);
+
+impl SystemTopics {
+    pub(super) fn start(services: &OrchestratorHandle) -> Result<Self, AddError> {
+        let (sender, brokers) = watch::channel(Published::new());
+        services.add(Service::once("mqtt-system-topics", |context| {
+            let drain = context.drain().clone();
+            async move {
+                drain.run_until_cancelled(publish(brokers)).await;
+            }
+        }))?;
+        Ok(Self(sender))
+    }
+
+    /// From now on these brokers publish.
+    pub(super) fn set(&self, brokers: Published) {
+        self.0.send_replace(brokers);
+    }
+}
+
+/// Publishes for as long as somebody can say for whom.
+async fn publish(mut told: watch::Receiver<Published>) {
+    loop {
+        let brokers = told.borrow_and_update().clone();
+        let all = async {
+            let brokers = brokers.values();
+            let all = brokers.map(|(broker, every)| broker.publish_system(SOFTWARE, *every));
+            join_all(all).await;
+            pending::<()>().await;
+        };
+        tokio::select! {
+            () = all => {}
+            changed = told.changed() => if changed.is_err() {
+                return;
+            },
+        }
     }
 }

@@ -85,6 +85,7 @@ impl Deployment {
         if serving.late.is_none() {
             close_unclaimed();
         }
+        serving.note_files();
         serving.listening.announce(&serving.deployer).await;
         if let Some(demo) = &self.demo {
             demo.introduce();
@@ -379,6 +380,7 @@ impl Serving {
     ) -> Result<ReloadOutcome, BoxError> {
         let programs = self.deployer.settings().commands.clone();
         let updated = self.deployer.update(settings).await?;
+        self.note_files();
         for warning in &updated.plan.warnings {
             tracing::warn!(cause, "{warning}");
         }
@@ -406,6 +408,13 @@ impl Serving {
             deployed: deployed.iter().cloned().collect(),
             removed: removed.iter().cloned().collect(),
         })
+    }
+
+    /// Has the files in use watched.
+    fn note_files(&self) {
+        if let Some(known) = &self.known {
+            known.note_others(self.deployer.files());
+        }
     }
 
     /// Drains; whoever is still there when the abort comes is dropped.

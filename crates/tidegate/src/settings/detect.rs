@@ -1,7 +1,10 @@
 //! What a server with `protocol = "detect"` says beside its listeners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
 
 use super::findings::{Finding, Findings, Mention};
 use super::found::quoted;
@@ -33,14 +36,17 @@ pub enum Spoken {
     Tls,
     /// `mqtt`.
     Mqtt,
+    /// `thrift`.
+    Thrift,
     /// `other`: anything else, and clients that wait for the server to speak.
     Other,
 }
 
-const SPOKEN: [(&str, Spoken); 4] = [
+const SPOKEN: [(&str, Spoken); 5] = [
     ("http", Spoken::Http),
     ("tls", Spoken::Tls),
     ("mqtt", Spoken::Mqtt),
+    ("thrift", Spoken::Thrift),
     ("other", Spoken::Other),
 ];
 
@@ -66,8 +72,8 @@ impl Detect {
                     }
                 }
                 section.require_one(
-                    &["http", "tls", "mqtt", "other"],
-                    "at least one of `http`, `tls`, `mqtt` and `other`",
+                    &["http", "tls", "mqtt", "thrift", "other"],
+                    "at least one of `http`, `tls`, `mqtt`, `thrift` and `other`",
                 );
                 Some(servers)
             })
@@ -92,6 +98,28 @@ impl Detect {
             connections: connections? as usize,
         })
     }
+}
+
+/// The servers that others of `servers` lead to, or mean to: they need no listeners of
+/// their own. Looked for before any of them is read.
+pub(super) fn led_to<'a>(servers: impl Iterator<Item = &'a DeValue<'a>>) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for server in servers {
+        let DeValue::Table(server) = server else {
+            continue;
+        };
+        if let Some(DeValue::Table(detect)) = server.get("detect").map(Spanned::get_ref) {
+            names.extend(detect.values().filter_map(|it| it.get_ref().as_str()));
+        }
+        if let Some(DeValue::Array(routes)) = server.get("routes").map(Spanned::get_ref) {
+            let routes = routes.iter().filter_map(|route| match route.get_ref() {
+                DeValue::Table(route) => route.get("broker"),
+                _ => None,
+            });
+            names.extend(routes.filter_map(|it| it.get_ref().as_str()));
+        }
+    }
+    names
 }
 
 /// Reports servers that are not there, or do not speak what they are given.
@@ -128,6 +156,10 @@ fn misfit(spoken: Spoken, server: &Server) -> Option<&'static str> {
             is_plain && matches!(protocol, Protocol::Mqtt(_) | Protocol::Tcp(_)),
             "a server with `protocol = \"mqtt\"` or \"tcp\", and no `tls`",
         ),
+        (Spoken::Thrift, protocol) => (
+            is_plain && matches!(protocol, Protocol::Thrift(_) | Protocol::Tcp(_)),
+            "a server with `protocol = \"thrift\"` or \"tcp\", and no `tls`",
+        ),
         (Spoken::Tls, protocol) => (
             !matches!(protocol, Protocol::Detect(_))
                 && (!is_plain || matches!(protocol, Protocol::Tcp(_))),
@@ -140,3 +172,6 @@ fn misfit(spoken: Spoken, server: &Server) -> Option<&'static str> {
     };
     (!fits).then_some(expected)
 }
+
+#[cfg(test)]
+mod tests;

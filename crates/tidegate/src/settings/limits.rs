@@ -3,6 +3,7 @@
 use super::scalars::Zero;
 use super::section::Section;
 use std::time::Duration;
+use tidegate_gateway::site::RouteTimeouts;
 
 /// How long things may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,16 +30,17 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
+        let upstream = RouteTimeouts::default();
         Self {
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
             tls_handshake: Duration::from_secs(10),
-            upstream_connect: Duration::from_secs(2),
-            upstream_response: Duration::from_secs(60),
-            upstream_idle: Duration::from_secs(60),
-            tunnel_idle: Duration::from_secs(60 * 60),
+            upstream_connect: upstream.connect,
+            upstream_response: upstream.response,
+            upstream_idle: upstream.idle,
+            tunnel_idle: upstream.tunnel_idle,
         }
     }
 }

@@ -11,11 +11,13 @@ use std::time::Duration;
 use tidegate_mqtt::broker::limits::{DropPolicy, Limits};
 use tidegate_mqtt::broker::retained::RetainedLimits;
 use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
+use tidegate_mqtt::server::operator::SYSTEM_INTERVAL_MIN;
 use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
 pub use self::hook::Hook;
 use self::proofs::Proofs;
-use super::scalars::Zero;
+use super::effective;
+use super::scalars::{self, Zero};
 use super::section::Section;
 use super::store::Store;
 use super::websocket::WebSocket;
@@ -29,6 +31,8 @@ pub struct Mqtt {
     pub settings: ServerSettings,
     /// What keeps sessions and messages over a restart; nothing does if none.
     pub store: Option<Store>,
+    /// How often figures are published below `$SYS`; never, if zero.
+    pub system_interval: Duration,
     /// Open connections of the whole server, all workers together.
     pub connections: usize,
     /// From accepting a connection to the end of its TLS handshake.
@@ -54,6 +58,7 @@ impl Mqtt {
             .read("access", access::EXPECTED, access::read_rules)
             .optional();
         let store = Store::read(section);
+        let system_interval = read_system_interval(section);
         let timeouts = section.table("timeouts", Timeouts::read)?;
         let limits = section.table("limits", read_limits)?;
         let proofs = proofs?;
@@ -76,11 +81,27 @@ impl Mqtt {
                 ..ServerSettings::default()
             },
             store: store?,
+            system_interval,
             connections: limits.connections,
             tls_handshake: timeouts.tls_handshake,
             websocket,
         })
     }
+}
+
+/// What `system_interval` is where nothing is said.
+const SYSTEM_INTERVAL: Duration = Duration::from_secs(10);
+
+fn read_system_interval(section: &mut Section<'_>) -> Duration {
+    let expected = "a duration of one second or more such as \"10s\", or \"0s\" for never";
+    let entry = section.read("system_interval", expected, |found| {
+        let interval = scalars::duration(found, Zero::Allowed)?;
+        match interval.is_zero() || interval >= SYSTEM_INTERVAL_MIN {
+            true => Some(interval),
+            false => found.refuse("the interval is too short", expected),
+        }
+    });
+    entry.shown(effective::duration).or(SYSTEM_INTERVAL)
 }
 
 struct Timeouts {

@@ -18,10 +18,11 @@ pub(super) fn read(section: &mut Section<'_>, listen: &[Listen]) -> Option<Proxy
     Some(read.map_or(ProxyProtocolMode::Off, ProxyProtocolMode::On))
 }
 
-/// Whether the server has a listener that anybody could send a header to.
+/// Whether anybody could send the server a header: by a listener of its own, or by that of
+/// another server, whatever it is.
 fn needs_trust(listen: &[Listen]) -> bool {
     let is_unix = |listen: &Listen| matches!(listen.address, ListenAddr::Unix(_));
-    !listen.iter().all(is_unix)
+    listen.is_empty() || !listen.iter().all(is_unix)
 }
 
 fn read_options(section: &mut Section<'_>, needs_trust: bool) -> Option<ProxyProtocolOptions> {

@@ -185,7 +185,7 @@ fn whole_number(found: &Found<'_>, expected: &str) -> Option<i128> {
     }
 }
 
-fn duration(found: &Found<'_>, zero: Zero) -> Option<Duration> {
+pub(super) fn duration(found: &Found<'_>, zero: Zero) -> Option<Duration> {
     if let DeValue::Integer(_) = found.value() {
         return found.refuse(
             format!("found {} without a unit", found.describe()),

@@ -32,7 +32,7 @@ pub struct Server {
     pub place: Place,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Where it listens; at least one.
+    /// Where it listens; at least one, unless others lead to it.
     pub listen: Vec<Listen>,
     /// How many connections the kernel may hold that were not accepted yet.
     pub backlog: u32,
@@ -40,7 +40,7 @@ pub struct Server {
     pub nodelay: bool,
     /// How long connections of an old generation may take to leave.
     pub drain: Duration,
-    /// Whether its requests are in the access log, if there is one.
+    /// Whether its requests, calls or connections are in the access log, if there is one.
     pub access_log: bool,
     /// Whether HTTP/2 is spoken, by ALPN and by prior knowledge.
     pub http2: bool,
@@ -83,6 +83,15 @@ enum ProtocolWord {
     Thrift,
 }
 
+/// How a server comes by its connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// By listeners of its own, which it must have.
+    ByItsOwn,
+    /// Others give it theirs, or a part of them.
+    ThroughOthers,
+}
+
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
@@ -119,6 +128,7 @@ pub(super) fn read_servers(
         .filter(|(_, _, found)| has_own_keys(found))
         .map(|(name, _, _)| *name)
         .collect();
+    let led_to = detect::led_to(entries.iter().map(|(_, _, found)| found.value()));
     let mut named = Vec::new();
     let servers = all(entries.into_iter().map(|(name, span, found)| {
         if let Some(near) = meant(name, &found, &defined) {
@@ -131,8 +141,13 @@ pub(super) fn read_servers(
             return None;
         }
         let place = found.findings().place(found.span().start);
+        let reach = match led_to.contains(name) {
+            true => Reach::ThroughOthers,
+            false => Reach::ByItsOwn,
+        };
         let name = site_name(&found, name, span);
-        let server = read_server(&found, place, references, &mut named);
+        let server =
+            found.section(|section| Server::read(section, place, reach, references, &mut named));
         let (name, mut server) = (name?, server?);
         server.name.clone_from(&name);
         Some((name, server))
@@ -159,19 +174,11 @@ fn meant<'n>(name: &str, found: &Found<'_>, defined: &[&'n str]) -> Option<&'n s
     nearest(name, defined.iter().copied())
 }
 
-fn read_server(
-    found: &Found<'_>,
-    place: Place,
-    references: &References,
-    named: &mut Vec<detect::Named>,
-) -> Option<Server> {
-    found.section(|section| Server::read(section, place, references, named))
-}
-
 impl Server {
     fn read(
         section: &mut Section<'_>,
         place: Place,
+        reach: Reach,
         references: &References,
         named: &mut Vec<detect::Named>,
     ) -> Option<Self> {
@@ -183,9 +190,14 @@ impl Server {
             ("thrift", ProtocolWord::Thrift),
         ];
         let protocol = section.choice("protocol", &words).required();
-        let listen = section
-            .read("listen", LISTEN, |found| read_listen(found, references))
-            .required();
+        let expected = "an address such as \"0.0.0.0:8080\", or the server's name in `detect` of \
+                        another server";
+        let listen = section.read("listen", expected, |found| read_listen(found, references));
+        let listen = match reach {
+            Reach::ByItsOwn => listen.required(),
+            Reach::ThroughOthers => listen.optional().map(Option::unwrap_or_default),
+        };
+        let is_reached = listen.is_some();
         let backlog = section.integer("backlog", 1..=65_535_u32).or(1024);
         let nodelay = section.boolean("nodelay").or(true);
         let drain = section
@@ -211,7 +223,7 @@ impl Server {
             forwarded: Forwarded::default(),
             routes: Vec::new(),
         };
-        let is_whole = !common.listen.is_empty() && proxy_protocol.is_some() && tls.is_some();
+        let is_whole = is_reached && proxy_protocol.is_some() && tls.is_some();
         let server = match protocol {
             Some(ProtocolWord::Mqtt) => common.with_mqtt(section),
             Some(ProtocolWord::Tcp) => common.with_tcp(section, references),
@@ -252,6 +264,7 @@ impl Server {
     fn with_tcp(self, section: &mut Section<'_>, references: &References) -> Option<Self> {
         let tcp = Tcp::read(section, references)?;
         Some(Self {
+            access_log: tcp.access_log,
             timeouts: Timeouts {
                 tls_handshake: tcp.tls_handshake,
                 ..self.timeouts

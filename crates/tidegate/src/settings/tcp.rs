@@ -19,6 +19,8 @@ pub struct Tcp {
     pub routing: Routing,
     /// Which PROXY protocol header endpoints are sent, if any.
     pub send_proxy_protocol: Option<ProxyVersion>,
+    /// Whether its connections are in the access log, if there is one.
+    pub access_log: bool,
     /// How long things may take.
     pub timeouts: TcpTimeouts,
     /// From accepting a connection to the end of its TLS handshake.
@@ -69,6 +71,7 @@ impl Tcp {
                 &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)],
             )
             .optional();
+        let access_log = section.boolean("access_log").or(true);
         let timeouts = section.table("timeouts", read_timeouts);
         let connections = section.table("limits", |section| {
             Some(
@@ -85,6 +88,7 @@ impl Tcp {
                 (None, None) => return None,
             },
             send_proxy_protocol: send_proxy_protocol?,
+            access_log,
             timeouts,
             tls_handshake,
             connections: connections? as usize,

@@ -548,26 +548,3 @@ fn a_tcp_server_says_where_its_connections_go_in_one_way() {
     assert!(refused(&format!("{route}\n{named}\n{route}")).contains("all other names"));
     assert!(parse(&text(&format!("{route}\n{named}")), "test", Path::new("")).is_ok());
 }
-
-#[test]
-fn a_server_that_tells_protocols_apart_names_servers_that_speak_them() {
-    let text = |detect: &str| {
-        format!(
-            "[servers.door]\nprotocol = \"detect\"\nlisten = \"127.0.0.1:1\"\n\
-             detect = {{ {detect} }}\n\
-             [servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:2\"\n"
-        )
-    };
-    let refused = |detect: &str| {
-        let report = parse(&text(detect), "test", Path::new("")).unwrap_err();
-        assert_eq!(report.errors.len(), 1, "{detect}: {report:?}");
-        report.errors[0].to_string()
-    };
-    assert!(parse(&text("mqtt = \"broker\""), "test", Path::new("")).is_ok());
-    assert!(refused("mqtt = \"brokr\"").contains("\"broker\""));
-    assert!(refused("http = \"broker\"").contains("cannot serve that"));
-    assert!(refused("tls = \"broker\"").contains("a server with `tls`"));
-    assert!(refused("other = \"door\"").contains("cannot serve that"));
-    assert!(refused("").contains("`http`"));
-    assert!(refused("mqtt = \"broker\", smtp = \"broker\"").contains("unknown key"));
-}

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tidegate_gateway::balance::Balance;
 use tidegate_gateway::ejection::EjectionPolicy;
 use tidegate_gateway::health::{HealthCheck, Thresholds};
+use tidegate_gateway::upstream::DEFAULT_RETRIES;
 use toml::de::DeValue;
 
 /// One upstream.
@@ -119,7 +120,9 @@ impl Upstream {
             parse_host_header,
         );
         let host_header = host_header.or(HostHeader::Preserve);
-        let retries = section.integer("retries", 0..=RETRIES_MAX).or(1);
+        let retries = section
+            .integer("retries", 0..=RETRIES_MAX)
+            .or(DEFAULT_RETRIES);
         let health = section.optional_table("health", read_health);
         let ejection = section.table("ejection", read_ejection);
         let (endpoints, tls) = (endpoints?, tls?);

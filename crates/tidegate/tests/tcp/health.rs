@@ -125,15 +125,23 @@ fn an_endpoint_that_keeps_failing_its_users_is_left_alone_across_an_update() {
     let dead = free_address();
     let listen = free_address();
     let endpoints = [dead, one.address];
+    let admin = free_address();
+    let admin_key = format!("[admin]\nlisten = \"{admin}\"");
     let eject = "ejection = { failures = 3, base = \"60s\" }";
-    let process = Tidegate::start(&proxy(listen, &endpoints, "", eject));
+    let text = proxy(listen, &endpoints, "", &format!("{eject}\n{admin_key}"));
+    let process = Tidegate::start(&text);
     // Nobody is the worse for it: there is another try.
     assert_eq!(heard(listen), "11111111");
     let event = process.next("an endpoint keeps failing and is left alone for a while");
     assert_eq!(event["endpoint"], dead.to_string());
-    let impatient = format!("{eject}\nretries = 0");
+    let impatient = format!("{eject}\nretries = 0\n{admin_key}");
     process.update(&proxy(listen, &endpoints, "", &impatient));
     assert_eq!(heard(listen), "11111111");
+    let metrics = metrics(admin);
+    let gauge = format!(
+        "tidegate_endpoint_ejected{{site=\"db\",upstream=\"app\",endpoint=\"{dead}\"}} 1.0"
+    );
+    assert!(metrics.contains(&gauge), "{metrics}");
 }
 
 fn metrics(admin: SocketAddr) -> String {

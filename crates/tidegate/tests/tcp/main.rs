@@ -10,6 +10,8 @@ mod health;
 #[path = "../updates/log.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod log;
+mod observed;
+mod one_port;
 mod peers;
 mod proxying;
 mod server_names;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod calls;
+mod carried;
 mod faults;
 #[path = "../updates/harness.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -13,4 +14,7 @@ mod observed;
 mod peers;
 mod routing;
 mod settings;
+#[path = "../transports/tls.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod tls;
 mod updates;

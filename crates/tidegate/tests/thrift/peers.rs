@@ -1,7 +1,9 @@
 //! Clients, servers behind the gateway, and the settings between them.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use bytes::{Bytes, BytesMut};
@@ -70,20 +72,24 @@ pub(crate) fn call(wire: Wire, method: &str, sequence_id: i32) -> Message {
 }
 
 /// One end of a connection. Reading from it fails rather than waits for ever.
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
     decoder: Decoder,
     read: BytesMut,
 }
 
 impl Peer {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::of(TcpStream::connect(address).unwrap())
-    }
-
-    fn of(stream: TcpStream) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::of(stream)
+    }
+}
+
+impl<S: Read + Write> Peer<S> {
+    /// One end of any stream, with the time limits that this has.
+    pub(crate) fn of(stream: S) -> Self {
         Self {
             stream,
             decoder: Decoder::new(Limits::default()),
@@ -97,13 +103,17 @@ impl Peer {
 
     /// The next message; none when the other side has finished.
     pub(crate) fn receive(&mut self) -> Option<Message> {
+        self.try_receive().unwrap()
+    }
+
+    fn try_receive(&mut self) -> io::Result<Option<Message>> {
         loop {
             if let Some(message) = self.decoder.decode(&mut self.read).unwrap() {
-                return Some(message);
+                return Ok(Some(message));
             }
             let mut bytes = [0; 4096];
-            match self.stream.read(&mut bytes).unwrap() {
-                0 => return None,
+            match self.stream.read(&mut bytes)? {
+                0 => return Ok(None),
                 count => self.read.extend_from_slice(&bytes[..count]),
             }
         }
@@ -141,31 +151,60 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn start() -> Self {
+        Self::start_over(|stream| stream)
+    }
+
+    /// The same, talking over what `wrap` makes of each connection.
+    pub(crate) fn start_over<S: Read + Write + 'static>(
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + Clone + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let backend = Self {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
         };
         let serving = backend.clone();
-        thread("backend", move || {
-            for stream in listener.incoming() {
-                serving.seen.0.lock().unwrap().connections += 1;
-                let serving = serving.clone();
-                thread("backend connection", move || serving.serve(stream.unwrap()));
-            }
-        });
+        let connections = move || {
+            let stream = listener.accept().unwrap().0;
+            stream.set_nodelay(true).unwrap();
+            stream
+        };
+        serving.serve_all(connections, wrap);
         backend
     }
 
-    fn serve(&self, stream: TcpStream) {
-        let mut peer = Peer::of(stream);
-        // An idle connection may be reset with the process that kept it.
-        peer.stream.set_read_timeout(None).unwrap();
-        loop {
-            if peer.read.is_empty() && peer.stream.peek(&mut [0]).unwrap_or(0) == 0 {
-                return;
+    /// The same at a Unix socket; it has no address.
+    pub(crate) fn start_at(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        let backend = Self {
+            address: ([0; 4], 0).into(),
+            seen: Arc::default(),
+        };
+        let connections = move || listener.accept().unwrap().0;
+        backend.clone().serve_all(connections, |stream| stream);
+        backend
+    }
+
+    fn serve_all<C: Send + 'static, S: Read + Write + 'static>(
+        self,
+        connections: impl Fn() -> C + Send + 'static,
+        wrap: impl Fn(C) -> S + Send + Sync + Clone + 'static,
+    ) {
+        thread("backend", move || {
+            loop {
+                let stream = connections();
+                self.seen.0.lock().unwrap().connections += 1;
+                let (serving, wrap) = (self.clone(), wrap.clone());
+                thread("backend connection", move || serving.serve(wrap(stream)));
             }
-            let Some(message) = peer.receive() else {
+        });
+    }
+
+    fn serve(&self, stream: impl Read + Write) {
+        let mut peer = Peer::of(stream);
+        loop {
+            // An idle connection may be reset with the process that kept it.
+            let Ok(Some(message)) = peer.try_receive() else {
                 return;
             };
             let method = message.envelope.method.clone();

@@ -73,7 +73,7 @@ impl Subscriber {
 }
 
 #[test]
-fn five_hundred_clients_leave_in_turn_with_all_that_was_sent_to_them() {
+fn paced_drain_rate_bounded() {
     let listen = free_address();
     let mut process = Tidegate::start(&format!(
         "[runtime]\nworkers = 2\npin = false\n[servers.broker]\nprotocol = \"mqtt\"\n\

@@ -1,5 +1,7 @@
 //! A client that others wrote, in both versions and at every QoS: what it publishes to
-//! itself comes back whole and in order.
+//! itself comes back whole and in order. Over TCP: for TLS it needs a second provider of
+//! cryptography, and for WebSocket a crate whose licence we do not take. Clients in other
+//! languages show those (dev/interop).
 
 use std::time::Duration;
 

@@ -169,6 +169,7 @@ impl Wire {
         self.send(&Packet::Publish(publish))?;
         match self.patiently()? {
             Packet::PublishAck(ack) => Ok(ack.reason),
+            Packet::Disconnect(last) => Err(io::Error::other(format!("{:?}", last.reason))),
             other => panic!("PUBACK is awaited, not {other:?}"),
         }
     }

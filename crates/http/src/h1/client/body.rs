@@ -16,7 +16,7 @@ use crate::fault::{Fault, FaultKind};
 
 pub(super) struct ResponseBody {
     /// Gone once the body has been read, or has failed.
-    flow: Option<Flow>,
+    flow: Option<Box<Flow>>,
     decoder: BodyDecoder,
     home: Rc<dyn ConnectionHome>,
     waiting: bool,
@@ -24,7 +24,7 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     pub(super) const fn new(
-        flow: Flow,
+        flow: Box<Flow>,
         decoder: BodyDecoder,
         home: Rc<dyn ConnectionHome>,
     ) -> Self {

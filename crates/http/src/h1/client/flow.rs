@@ -62,6 +62,7 @@ impl Upload {
     }
 }
 
+/// Boxed: it changes hands several times, and is large.
 pub(super) struct Flow {
     pub(super) connection: ClientConnection,
     pub(super) settings: Rc<ClientSettings>,
@@ -84,12 +85,12 @@ impl Flow {
         connection: ClientConnection,
         settings: Rc<ClientSettings>,
         upload: Upload,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut parser = ResponseParser::new();
         parser.recycle(headers::take());
         let mut outbox = Outbox::default();
         outbox.lead = buffer::take(BufferSize::Head);
-        Self {
+        Box::new(Self {
             connection,
             settings,
             input: BytesMut::new(),
@@ -101,7 +102,7 @@ impl Flow {
             answered: false,
             is_awaited: false,
             starved: false,
-        }
+        })
     }
 
     /// Pushes the request on. Only a fault of the body's own source is an error;
@@ -286,7 +287,7 @@ impl Flow {
     }
 
     /// The response has been read: the connection goes home if it can be used again.
-    pub(super) fn finish(mut self, home: &Rc<dyn ConnectionHome>) {
+    pub(super) fn finish(mut self: Box<Self>, home: &Rc<dyn ConnectionHome>) {
         let reusable = self.intent == ConnectionIntent::KeepAlive
             && self.upload.stage == Stage::Done
             && self.input.is_empty();
@@ -302,7 +303,7 @@ impl Flow {
         self.upload.stage == Stage::Done
     }
 
-    pub(super) fn into_io(self) -> Io {
+    pub(super) fn into_io(self: Box<Self>) -> Io {
         self.connection.io
     }
 }

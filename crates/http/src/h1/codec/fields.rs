@@ -10,6 +10,7 @@ use http::header::{
 use super::ParseError;
 use super::authority::{self, Port};
 use super::framing::{ConnectionOptions, Framing, LengthField};
+use super::line::{FieldLine, FieldLines};
 
 /// A map larger than this is given back to the allocator rather than reused,
 /// so that one extreme message does not stay in memory.
@@ -39,10 +40,10 @@ pub(super) struct Fields {
     pub(super) expects_continue: bool,
 }
 
-/// Moves the parsed lines into `map` (which must be empty) as slices of `head`.
+/// Moves the lines into `map` (which must be empty) as slices of `head`.
 pub(super) fn collect(
     head: &Bytes,
-    lines: &[httparse::Header<'_>],
+    mut lines: FieldLines<'_>,
     sender: Sender,
     map: &mut HeaderMap,
 ) -> Result<Fields, ParseError> {
@@ -52,10 +53,9 @@ pub(super) fn collect(
         has_upgrade: false,
         expects_continue: false,
     };
-    map.reserve(lines.len());
-    for line in lines {
+    while let Some(line) = lines.next()? {
         let (name, value) = field(head, line)?;
-        match special(&name) {
+        match special(&name, line.name.len()) {
             None => {}
             Some(Special::ContentLength) => match fields.framing.content_length(line.value)? {
                 LengthField::First => {}
@@ -97,8 +97,8 @@ enum Special {
 }
 
 /// Told by length first: most names are none of these, and that settles it.
-fn special(name: &HeaderName) -> Option<Special> {
-    match name.as_str().len() {
+fn special(name: &HeaderName, length: usize) -> Option<Special> {
+    match length {
         4 if *name == HOST => Some(Special::Host),
         6 if *name == EXPECT => Some(Special::Expect),
         7 if *name == UPGRADE => Some(Special::Upgrade),
@@ -110,14 +110,14 @@ fn special(name: &HeaderName) -> Option<Special> {
 }
 
 /// One line as a typed pair; the value shares the memory of `head`.
-#[inline]
+#[inline(always)]
 pub(super) fn field(
     head: &Bytes,
-    line: &httparse::Header<'_>,
+    line: FieldLine<'_>,
 ) -> Result<(HeaderName, HeaderValue), ParseError> {
-    let name = match usual_name(line.name.as_bytes()) {
+    let name = match usual_name(line.name) {
         Some(name) => name,
-        None => HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| ParseError::HeaderName)?,
+        None => HeaderName::from_bytes(line.name).map_err(|_| ParseError::HeaderName)?,
     };
     let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value))
         .map_err(|_| ParseError::HeaderValue)?;
@@ -166,18 +166,8 @@ pub(super) fn recycled(mut map: HeaderMap) -> HeaderMap {
     if map.capacity() > RECYCLED_CAPACITY_MAX {
         return HeaderMap::new();
     }
-    map.clear();
-    map
-}
-
-/// What httparse refused, in the terms of this codec; `first_line` is what it
-/// means when the fault is before the fields.
-pub(super) const fn refused(error: httparse::Error, first_line: ParseError) -> ParseError {
-    match error {
-        httparse::Error::HeaderName => ParseError::HeaderName,
-        httparse::Error::HeaderValue => ParseError::HeaderValue,
-        httparse::Error::TooManyHeaders => ParseError::TooManyHeaders,
-        httparse::Error::Version => ParseError::Version,
-        _ => first_line,
+    if !map.is_empty() {
+        map.clear();
     }
+    map
 }

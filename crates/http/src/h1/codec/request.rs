@@ -6,11 +6,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
 
 use super::fields::{self, HostField, Sender};
 use super::framing::Minor;
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::line::RequestLine;
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, target};
-
-/// A field table that fits almost every request and is cheap to clear.
-const USUAL_HEADER_COUNT: usize = 32;
 
 /// A request up to its body, with everything the connection must know.
 #[derive(Debug)]
@@ -113,12 +111,17 @@ impl RequestParser {
         buffer: &mut BytesMut,
         limits: &Limits,
     ) -> Result<Option<RequestHead>, ParseError> {
+        let mut ends = LineEnds::new();
         let length = loop {
-            match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+            match self
+                .scanner
+                .find_end(buffer, &BlockLimits::head(limits), &mut ends)?
+            {
                 None => return Ok(None),
                 Some(LINE_END) if self.leading == LeadingLine::Allowed => {
                     buffer.advance(LINE_END);
                     self.leading = LeadingLine::Skipped;
+                    ends = LineEnds::new();
                     self.scanner = BlockScanner::head();
                 }
                 Some(LINE_END) => return Err(ParseError::EmptyRequestLine),
@@ -128,13 +131,7 @@ impl RequestParser {
         self.scanner = BlockScanner::head();
         self.leading = LeadingLine::Allowed;
         let head = buffer.split_to(length).freeze();
-        let parsed = parse_head::<USUAL_HEADER_COUNT>(&head, &mut self.spare, limits);
-        if matches!(parsed, Err(ParseError::TooManyHeaders))
-            && limits.header_count > USUAL_HEADER_COUNT
-        {
-            return parse_head::<MAX_HEADER_COUNT>(&head, &mut self.spare, limits);
-        }
-        parsed
+        parse_head(&head, ends.offsets(), &mut self.spare, limits).map(Some)
     }
 }
 
@@ -144,32 +141,19 @@ impl Default for RequestParser {
     }
 }
 
-/// `COUNT` is the size of the field table on the stack; `map` is empty.
-fn parse_head<const COUNT: usize>(
+/// `map` is empty.
+fn parse_head(
     head: &Bytes,
+    ends: &[u32],
     map: &mut HeaderMap,
     limits: &Limits,
-) -> Result<Option<RequestHead>, ParseError> {
-    let mut table = [httparse::EMPTY_HEADER; COUNT];
-    let table = &mut table[..limits.header_count.min(COUNT)];
-    let mut parsed = httparse::Request::new(table);
-    let complete = parsed.parse(head).map_err(|error| refused(error, head))?;
-    let (Some(method), Some(target), Some(minor), true) = (
-        parsed.method,
-        parsed.path,
-        parsed.version,
-        complete.is_complete(),
-    ) else {
-        return Err(ParseError::RequestLine);
-    };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| ParseError::RequestLine)?;
-    let uri = target::parse(&method, head.slice_ref(target.as_bytes()))?;
-    let minor = if minor == 0 {
-        Minor::Http10
-    } else {
-        Minor::Http11
-    };
-    let fields = fields::collect(head, parsed.headers, Sender::Client, map)?;
+) -> Result<RequestHead, ParseError> {
+    let line = RequestLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
+    let minor = line.minor;
+    let method = Method::from_bytes(line.method).map_err(|_| ParseError::RequestLine)?;
+    let uri = target::parse(&method, head.slice_ref(line.target))
+        .map_err(|error| line.refused_target(error))?;
+    let fields = fields::collect(head, line.fields, Sender::Client, map)?;
     check_host(fields.host, minor)?;
     if let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) {
         replace_host(authority.as_str(), map)?;
@@ -186,13 +170,13 @@ fn parse_head<const COUNT: usize>(
     parts.uri = uri;
     parts.version = minor.version();
     parts.headers = std::mem::take(map);
-    Ok(Some(RequestHead {
+    Ok(RequestHead {
         body,
         intent: fields.framing.intent(minor),
         expects_continue: fields.expects_continue && has_body && minor == Minor::Http11,
         upgrade: connect || upgrade && parts.version == Version::HTTP_11,
         parts,
-    }))
+    })
 }
 
 /// RFC 9112 section 3.2: required in 1.1, at most one, and well-formed.
@@ -209,25 +193,6 @@ fn replace_host(authority: &str, headers: &mut HeaderMap) -> Result<(), ParseErr
     let value = HeaderValue::from_str(authority).map_err(|_| ParseError::Target)?;
     headers.insert(HOST, value);
     Ok(())
-}
-
-/// Only a well-formed request line with a well-formed version is answered with
-/// `505`; anything else there is a malformed line.
-fn refused(error: httparse::Error, head: &[u8]) -> ParseError {
-    match fields::refused(error, ParseError::RequestLine) {
-        ParseError::Version if !has_other_version(head) => ParseError::RequestLine,
-        refused => refused,
-    }
-}
-
-fn has_other_version(head: &[u8]) -> bool {
-    let line = memchr::memchr(b'\r', head).map_or(head, |end| &head[..end]);
-    let mut words = line.split(|&byte| byte == b' ');
-    matches!(
-        (words.nth(2), words.next()),
-        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
-            if major.is_ascii_digit() && minor.is_ascii_digit()
-    )
 }
 
 #[cfg(test)]

@@ -4,12 +4,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Response, StatusCode, response};
 
 use super::fields::{self, Sender};
-use super::framing::Minor;
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::line::StatusLine;
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError};
-
-/// A field table that fits almost every response and is cheap to clear.
-const USUAL_HEADER_COUNT: usize = 32;
 
 /// A response up to its body, with everything the connection must know.
 #[derive(Debug)]
@@ -105,20 +102,18 @@ impl ResponseParser {
         request: &Method,
         limits: &Limits,
     ) -> Result<Option<ResponseHead>, ParseError> {
-        let length = match self.scanner.find_end(buffer, &BlockLimits::head(limits))? {
+        let mut ends = LineEnds::new();
+        let length = match self
+            .scanner
+            .find_end(buffer, &BlockLimits::head(limits), &mut ends)?
+        {
             None => return Ok(None),
             Some(LINE_END) => return Err(ParseError::StatusLine),
             Some(length) => length,
         };
         self.scanner = BlockScanner::head();
         let head = buffer.split_to(length).freeze();
-        let parsed = parse_head::<USUAL_HEADER_COUNT>(&head, &mut self.spare, request, limits);
-        if matches!(parsed, Err(ParseError::TooManyHeaders))
-            && limits.header_count > USUAL_HEADER_COUNT
-        {
-            return parse_head::<MAX_HEADER_COUNT>(&head, &mut self.spare, request, limits);
-        }
-        parsed
+        parse_head(&head, ends.offsets(), &mut self.spare, request, limits).map(Some)
     }
 }
 
@@ -128,30 +123,18 @@ impl Default for ResponseParser {
     }
 }
 
-/// `COUNT` is the size of the field table on the stack; `map` is empty.
-fn parse_head<const COUNT: usize>(
+/// `map` is empty.
+fn parse_head(
     head: &Bytes,
+    ends: &[u32],
     map: &mut HeaderMap,
     request: &Method,
     limits: &Limits,
-) -> Result<Option<ResponseHead>, ParseError> {
-    let mut table = [httparse::EMPTY_HEADER; COUNT];
-    let table = &mut table[..limits.header_count.min(COUNT)];
-    let mut parsed = httparse::Response::new(table);
-    let complete = parsed
-        .parse(head)
-        .map_err(|error| fields::refused(error, ParseError::StatusLine))?;
-    let (Some(code), Some(minor), true) = (parsed.code, parsed.version, complete.is_complete())
-    else {
-        return Err(ParseError::StatusLine);
-    };
-    let status = StatusCode::from_u16(code).map_err(|_| ParseError::StatusLine)?;
-    let minor = if minor == 0 {
-        Minor::Http10
-    } else {
-        Minor::Http11
-    };
-    let fields = fields::collect(head, parsed.headers, Sender::Server, map)?;
+) -> Result<ResponseHead, ParseError> {
+    let line = StatusLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
+    let minor = line.minor;
+    let status = StatusCode::from_bytes(line.code).map_err(|_| ParseError::StatusLine)?;
+    let fields = fields::collect(head, line.fields, Sender::Server, map)?;
     let body = fields
         .framing
         .response_body(request, status, minor, limits.body_bytes)?;
@@ -164,9 +147,9 @@ fn parse_head<const COUNT: usize>(
     parts.status = status;
     parts.version = minor.version();
     parts.headers = std::mem::take(map);
-    Ok(Some(ResponseHead {
+    Ok(ResponseHead {
         parts,
         body,
         intent,
-    }))
+    })
 }

@@ -12,6 +12,39 @@ use super::{Limits, ParseError};
 /// The length of `CRLF`.
 pub(super) const LINE_END: usize = 2;
 
+/// How many ends of lines are noted: those of almost every head.
+const NOTED_ENDS: usize = 24;
+
+/// Where the first lines of a head end, so that they need not be looked for again.
+#[derive(Debug)]
+pub(super) struct LineEnds {
+    /// Offsets of the `\r`.
+    offsets: [u32; NOTED_ENDS],
+    count: usize,
+}
+
+impl LineEnds {
+    pub(super) const fn new() -> Self {
+        Self {
+            offsets: [0; NOTED_ENDS],
+            count: 0,
+        }
+    }
+
+    pub(super) fn offsets(&self) -> &[u32] {
+        &self.offsets[..self.count]
+    }
+
+    fn note(&mut self, offset: usize) {
+        if let Some(place) = self.offsets.get_mut(self.count)
+            && let Ok(offset) = u32::try_from(offset)
+        {
+            *place = offset;
+            self.count += 1;
+        }
+    }
+}
+
 /// Where the scan stands, in offsets from the start of the buffer.
 #[derive(Debug)]
 pub(super) struct BlockScanner {
@@ -81,12 +114,15 @@ impl BlockScanner {
 
     /// Looks at the bytes that came since the last call; `Some(length)` once
     /// the block, its empty line included, is in `bytes`. An empty first line
-    /// counts as a whole block of [`LINE_END`] bytes.
+    /// counts as a whole block of [`LINE_END`] bytes. Of a block that came
+    /// at once, `ends` gets where its lines end.
     pub(super) fn find_end(
         &mut self,
         bytes: &[u8],
         limits: &BlockLimits,
+        ends: &mut LineEnds,
     ) -> Result<Option<usize>, ParseError> {
+        let is_first = self.position == 0;
         loop {
             let found = memchr2(b'\r', b'\n', &bytes[self.position..]);
             let at = found.map_or(bytes.len(), |offset| self.position + offset);
@@ -108,6 +144,9 @@ impl BlockScanner {
                 Some(_) => return Err(ParseError::BareCarriageReturn),
             }
             let next = at + LINE_END;
+            if is_first {
+                ends.note(at);
+            }
             if at == self.line_start {
                 return Ok(Some(next));
             }

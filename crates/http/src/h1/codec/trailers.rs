@@ -4,7 +4,8 @@
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::scan::{BlockLimits, BlockScanner, LINE_END};
+use super::line::FieldLines;
+use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{MAX_HEADER_COUNT, ParseError, fields};
 
 /// What may become of a field that came after the body.
@@ -85,22 +86,21 @@ impl TrailerParser {
     /// Takes the section off the front of `buffer` once it is whole.
     pub(super) fn parse(&mut self, buffer: &mut BytesMut) -> Result<Option<HeaderMap>, ParseError> {
         let limits = BlockLimits::trailers(self.bytes_max);
-        let Some(length) = self.scanner.find_end(buffer, &limits)? else {
+        let mut ends = LineEnds::new();
+        let Some(length) = self.scanner.find_end(buffer, &limits, &mut ends)? else {
             return Ok(None);
         };
         let section = buffer.split_to(length).freeze();
         if length == LINE_END {
             return Ok(Some(HeaderMap::new()));
         }
-        let mut table = [httparse::EMPTY_HEADER; MAX_HEADER_COUNT];
-        let table = &mut table[..self.count_max.min(MAX_HEADER_COUNT)];
-        let parsed = httparse::parse_headers(&section, table)
-            .map_err(|error| fields::refused(error, ParseError::HeaderName))?;
-        let httparse::Status::Complete((_, lines)) = parsed else {
-            return Err(ParseError::HeaderName);
-        };
+        let mut lines = FieldLines::of(
+            &section,
+            ends.offsets(),
+            self.count_max.min(MAX_HEADER_COUNT),
+        );
         let mut trailers = HeaderMap::new();
-        for line in lines {
+        while let Some(line) = lines.next()? {
             let (name, value) = fields::field(&section, line)?;
             match rule(&name) {
                 TrailerRule::Keep => {

@@ -99,6 +99,7 @@ fn the_example_of_the_rfc_comes_out() {
     let iterations = const { NonZeroU32::new(4_096).unwrap() };
     let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
     let challenge = Challenge {
+        mark: None,
         user: "user".into(),
         secret: ScramSecret::derive(b"pencil", &salt, iterations),
         binding: "biws".to_owned(),

@@ -56,7 +56,8 @@ impl Journal {
 
     /// What is written now is a part of a joint change.
     pub(in crate::broker) fn join(&mut self, joint: Joint) {
-        if self.is_on() {
+        // Of messages handed over together each says so.
+        if self.is_on() && self.joints.last() != Some(&joint) {
             self.joints.push(joint);
         }
     }

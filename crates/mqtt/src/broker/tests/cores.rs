@@ -53,6 +53,21 @@ impl Cores {
         }
     }
 
+    /// Brings where it goes what one core has said to another, and nothing else.
+    pub(super) fn pass_on(&mut self, from: ShardId, to: ShardId) {
+        self.collect();
+        let mail = std::mem::take(&mut self.mail);
+        for (sender, receiver, message) in mail {
+            if (sender, receiver) == (from, to) {
+                let core = &mut self.cores[usize::from(to.0)];
+                core.input(Input::Shard { from, message });
+            } else {
+                self.mail.push_back((sender, receiver, message));
+            }
+        }
+        self.collect();
+    }
+
     /// Loses what is on its way to a core and from it.
     pub(super) fn lose_mail(&mut self, shard: ShardId) {
         self.collect();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::{Input, system::SystemState};
 use super::driver::*;
 use super::packets::{Connect, Filter, Packet, Publish};
 
@@ -231,28 +230,4 @@ fn many_subscribers_leave_in_any_order() {
         driver.lose(client);
     }
     assert_eq!(driver.broker.filter_count(), 0);
-}
-
-#[test]
-fn the_brokers_own_topics_reach_who_asks_for_them_when_they_change() {
-    let mut driver = Driver::plain();
-    driver.join(1, connect_packet("a"));
-    driver.subscribe(1, &[filter("#", Q0), filter("$SYS/broker/clients/+", Q0)]);
-    let state = |connected| {
-        Input::System(Box::new(SystemState {
-            clients_connected: connected,
-            ..SystemState::default()
-        }))
-    };
-    driver.input(state(1));
-    let got = driver.got(1);
-    assert_eq!(got.len(), 3, "{got:?}");
-    driver.input(state(1));
-    driver.input(state(2));
-    assert_eq!(driver.got(1), ["$SYS/broker/clients/connected 2 q0"]);
-    driver.subscribe(1, &[filter("$SYS/broker/clients/connected", Q0)]);
-    assert_eq!(driver.got(1), ["$SYS/broker/clients/connected 2 q0 retain"]);
-    // And nobody else may speak there.
-    driver.publish(1, "$SYS/broker/clients/connected", "9", Q1);
-    assert_eq!(driver.got(1), ["puback 3 NotAuthorized"]);
 }

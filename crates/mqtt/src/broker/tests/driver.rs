@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::super::{
-    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Restored, Settings,
+    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, PublishOut, Published, Restored,
+    Settings,
     durable::{Commit, Durability, Token},
     shard::ShardId,
     time::Moment,
@@ -93,6 +94,7 @@ pub(in crate::broker) struct Driver {
     pub(in crate::broker) holds_commits: bool,
     pub(in crate::broker) crossing: VecDeque<(ShardId, ShardMessage)>,
     pub(in crate::broker) is_stopped: bool,
+    pub(in crate::broker) published: Vec<(u64, Published)>,
     next_id: u16,
     place: (ShardId, u8),
 }
@@ -112,6 +114,7 @@ impl Driver {
             holds_commits: false,
             crossing: VecDeque::new(),
             is_stopped: false,
+            published: Vec::new(),
             next_id: 0,
         }
     }
@@ -169,6 +172,7 @@ impl Driver {
                         self.commit();
                     }
                 }
+                Output::Published(receipt, outcome) => self.published.push((receipt.0, outcome)),
                 Output::Stopped => self.is_stopped = true,
             }
         }

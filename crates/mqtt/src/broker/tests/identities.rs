@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{
     ConnectOrigin, ConnectionId, Input, Settings,
-    access::{Access, AccessRules, Client, Identity},
+    access::{Access, AccessRules, Client, Identity, ProofMark, Validity},
 };
 use super::driver::{Driver, Q0, Q1, connect_packet, filter, persistent, will};
 use super::packets::Connect;
@@ -132,6 +132,56 @@ fn who_proved_it_for_a_time_is_sent_away_when_it_is_over() {
     driver.pass(Duration::from_secs(100_000));
     assert!(driver.got(3).is_empty());
     assert_eq!(driver.broker.counters().proofs_expired, 2);
+}
+
+/// Only these marks hold.
+#[derive(Debug)]
+struct Marks(&'static [u64]);
+
+impl Validity for Marks {
+    fn holds(&self, identity: &Identity) -> bool {
+        identity.mark.is_none_or(|mark| self.0.contains(&mark.0))
+    }
+}
+
+fn marked(user: &str, mark: u64) -> Identity {
+    Identity {
+        mark: Some(ProofMark(mark)),
+        ..named(user)
+    }
+}
+
+#[test]
+fn who_proved_it_by_what_is_taken_back_is_sent_away_and_nobody_else() {
+    let mut driver = Driver::plain();
+    connect_as(&mut driver, 1, persistent("gone"), marked("ann", 1));
+    connect_as(&mut driver, 2, persistent("stays"), marked("bob", 2));
+    connect_as(&mut driver, 3, persistent("other"), named("cid"));
+    connect_as(&mut driver, 4, persistent("away"), marked("ann", 1));
+    driver.lose(4);
+    driver.input(Input::Validity(Rc::new(Marks(&[2]))));
+    assert_eq!(driver.got(1), ["disconnect NotAuthorized", "close"]);
+    assert!(driver.got(2).is_empty() && driver.got(3).is_empty());
+    assert_eq!(driver.broker.counters().proofs_revoked, 1);
+    // What waits for them waits on: the session is as it was.
+    assert_eq!(driver.broker.session_count(), 4);
+}
+
+#[test]
+fn what_is_taken_back_while_it_is_proved_lets_nobody_in() {
+    let mut driver = Driver::new(Settings {
+        validity: Rc::new(Marks(&[2])),
+        ..Settings::default()
+    });
+    driver.input(Input::Connect {
+        connection: ConnectionId(1),
+        packet: connect_packet("late").build(),
+        origin: ConnectOrigin {
+            identity: marked("ann", 1),
+        },
+    });
+    assert_eq!(driver.got(1), ["connack NotAuthorized", "close"]);
+    assert_eq!(driver.broker.session_count(), 0);
 }
 
 #[test]

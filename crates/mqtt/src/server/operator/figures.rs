@@ -3,11 +3,13 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use super::super::core::Core;
+pub use super::super::meter::Traffic;
 use super::super::meter::{self, Refusals};
 use super::{NoAnswer, Operator};
 use crate::broker::counters::Counters;
 use crate::broker::shard::ShardId;
 use crate::codec::ReasonCode;
+use crate::store::{Store, StoreCounts};
 
 /// Places of sessions that are looked at in one visit of a core.
 const PLACES_PER_VISIT: u32 = 4_096;
@@ -37,6 +39,8 @@ pub struct CoreFigures {
     pub counters: Counters,
     /// QoS 0 messages that another core was too slow for.
     pub crossings_dropped: u64,
+    /// Bytes of packets.
+    pub traffic: Traffic,
     incarnation: u64,
     refused: Refusals,
 }
@@ -50,6 +54,12 @@ pub struct BrokerFigures {
     pub counters: Counters,
     /// QoS 0 messages that were dropped because another core was too slow for them.
     pub crossings_dropped: u64,
+    /// Bytes of packets, counted as `counters` are.
+    pub traffic: Traffic,
+    /// What its store has done, if it has one.
+    pub store: Option<StoreCounts>,
+    /// The most clients that have been connected at one time.
+    pub connections_max: u64,
     /// Connections refused in CONNACK, by reason.
     pub refused: Vec<(ReasonCode, u64)>,
 }
@@ -97,6 +107,7 @@ struct Counts {
     incarnation: u64,
     counters: Counters,
     crossings_dropped: u64,
+    traffic: Traffic,
     refused: Refusals,
 }
 
@@ -106,6 +117,7 @@ impl Counts {
             incarnation: figures.incarnation,
             counters: figures.counters,
             crossings_dropped: figures.crossings_dropped,
+            traffic: figures.traffic,
             refused: figures.refused.clone(),
         }
     }
@@ -113,6 +125,7 @@ impl Counts {
     fn add(&mut self, other: &Self) {
         self.counters.add(&other.counters);
         self.crossings_dropped += other.crossings_dropped;
+        self.traffic.add(other.traffic);
         for (reason, count) in &other.refused {
             meter::add(&mut self.refused, *reason, *count);
         }
@@ -154,13 +167,19 @@ impl Operator {
             cores,
             counters: sum.counters,
             crossings_dropped: sum.crossings_dropped,
+            traffic: sum.traffic,
+            store: self.exchange().store().map(Store::counts),
+            connections_max: self.exchange().population.most(),
             refused: sum.refused.into_vec(),
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         // Counts are whole whatever happened to whoever read them.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.way
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds what the sessions of a core hold, some sessions at a time.
@@ -191,6 +210,7 @@ fn counted(core: &Core) -> CoreFigures {
         retained_bytes: retained_bytes as u64,
         counters: *broker.counters(),
         crossings_dropped: core.crossings_dropped(),
+        traffic: core.meter().traffic(),
         incarnation: core.meter().incarnation,
         refused: core.meter().refused(),
         ..CoreFigures::default()

@@ -1,10 +1,18 @@
 //! What an operator has done: a client sent away, a message published.
 
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
 use super::super::core::Core;
 use super::{NoAnswer, Operator};
 use crate::broker::shard::shard_of;
-use crate::broker::{Input, MessageParts};
+use crate::broker::{Input, MessageParts, Published};
 use crate::codec::ReasonCode;
+
+/// How long a message may take to be where it is to be: a disk may be slow.
+pub const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What became of a client that was to be sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +37,15 @@ pub enum NotPublished {
     /// The topic has more levels than the broker takes.
     #[error("the topic has more levels than the broker takes")]
     TooManyLevels,
+    /// Too many are being published.
+    #[error("too many messages are being published")]
+    TooMany,
+    /// The store cannot take it now.
+    #[error("the store cannot take the message")]
+    NotStored,
+    /// A worker died over it; some subscribers may have it.
+    #[error("a worker died over the message: publish it again")]
+    Lost,
     /// Subscribers have it, but it is not retained: there are as many retained messages as
     /// may be.
     #[error("sent to subscribers and not retained: the limit of retained messages is reached")]
@@ -49,7 +66,9 @@ impl Operator {
     }
 
     /// Publishes a message as the broker's own: no access rule is asked and no rate counted.
-    /// Whoever subscribes has it in a queue, or on the way to another core, when this returns.
+    /// When this returns whoever subscribes has it in a queue, and with QoS 1 or 2, or as a
+    /// retained message, it is as durable as what the broker acknowledges to a client. That
+    /// may take as long as the disk does, at most [`PUBLISH_TIMEOUT`].
     ///
     /// # Errors
     ///
@@ -59,7 +78,13 @@ impl Operator {
             return Err(NotPublished::Reserved);
         }
         let home = shard_of(message.topic.as_str(), self.cores());
-        self.ask(home, move |core| publish(core, message)).await?
+        let begun = self.ask(home, move |core| publish(core, message)).await??;
+        match timeout(PUBLISH_TIMEOUT, begun).await {
+            Ok(Ok(Published::Done)) => Ok(()),
+            Ok(Ok(Published::NotStored)) => Err(NotPublished::NotStored),
+            Ok(Ok(Published::Lost)) => Err(NotPublished::Lost),
+            Ok(Err(_)) | Err(_) => Err(NoAnswer.into()),
+        }
     }
 }
 
@@ -79,16 +104,21 @@ fn kick(core: &Core, client_id: Box<str>) -> Kicked {
     }
 }
 
-fn publish(core: &Core, message: MessageParts) -> Result<(), NotPublished> {
+/// Begins; returns where it is told how it ends.
+fn publish(
+    core: &Core,
+    message: MessageParts,
+) -> Result<oneshot::Receiver<Published>, NotPublished> {
     if message.topic.levels().count() > core.settings().broker.topic_levels {
         return Err(NotPublished::TooManyLevels);
     }
+    let (receipt, told) = core.receipts().open().ok_or(NotPublished::TooMany)?;
     let refused = || core.broker().counters().retained_exceeded;
     let before = refused();
-    core.handle(Input::Publish(message));
+    core.handle(Input::Publish { message, receipt });
     core.settle();
     match refused() == before {
-        true => Ok(()),
+        true => Ok(told),
         false => Err(NotPublished::NotRetained),
     }
 }

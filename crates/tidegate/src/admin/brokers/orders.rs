@@ -71,8 +71,11 @@ pub(super) async fn publish(
             &json!({ "outcome": "published" }),
         )),
         Err(NotPublished::NoAnswer(error)) => Err(error.into()),
-        Err(error @ NotPublished::NotRetained) => {
+        Err(error @ (NotPublished::NotRetained | NotPublished::NotStored)) => {
             Err(Refusal(StatusCode::INSUFFICIENT_STORAGE, error.to_string()))
+        }
+        Err(error @ (NotPublished::TooMany | NotPublished::Lost)) => {
+            Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
         }
         Err(error) => Err(Refusal::bad(error.to_string())),
     }

@@ -90,6 +90,15 @@ fn held(brokers: &Brokers, page: &mut Page<'_>) -> fmt::Result {
             ([("server", server.as_str())], value)
         })
     };
+    let most = brokers.iter().map(|(server, figures)| {
+        let value = gauge(figures.connections_max);
+        ([("server", server.as_str())], value)
+    });
+    page.gauges(
+        "tidegate_mqtt_connections_max",
+        "The most clients that have been connected at one time",
+        most,
+    )?;
     page.gauges(
         "tidegate_mqtt_retained_messages",
         "Retained messages",
@@ -131,6 +140,20 @@ fn passed(brokers: &Brokers, page: &mut Page<'_>) -> fmt::Result {
             let (one, two) = (it.publishes_sent_qos1, it.publishes_sent_qos2);
             [it.publishes_sent.saturating_sub(one + two), one, two]
         }),
+    )?;
+    let bytes = |count: fn(&BrokerFigures) -> u64| {
+        let all = brokers.iter();
+        all.map(move |(server, figures)| ([("server", server.as_str())], count(figures)))
+    };
+    page.counters(
+        "tidegate_mqtt_bytes_received",
+        "Bytes of MQTT packets received",
+        bytes(|it| it.traffic.received_bytes),
+    )?;
+    page.counters(
+        "tidegate_mqtt_bytes_sent",
+        "Bytes of MQTT packets sent",
+        bytes(|it| it.traffic.sent_bytes),
     )?;
     let dropped = brokers.iter().map(|(server, figures)| {
         let labels = [("server", server.as_str())];

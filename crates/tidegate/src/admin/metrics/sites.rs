@@ -7,6 +7,7 @@ use prometheus_client::encoding::NoLabelSet;
 use prometheus_client::metrics::MetricType;
 use tidegate_gateway::meter::{BUCKETS_MS, RouteFigures};
 use tidegate_orchestrator::Phase;
+use tidegate_runtime::clock;
 use tidegate_runtime::limit::Limit;
 use tidegate_runtime::listener::ListenerCounters;
 
@@ -156,6 +157,25 @@ fn upstreams(report: &Report, page: &mut Page<'_>) -> fmt::Result {
         "tidegate_upstream_ejections",
         "Times an endpoint kept failing and was left alone for a while, by one worker",
         ejections,
+    )?;
+    let ejected = report.meters.ejected(clock::now());
+    let ejected = ejected
+        .iter()
+        .map(|(((site, upstream), endpoint), workers)| {
+            let labels = [
+                ("site", &**site),
+                ("upstream", &**upstream),
+                ("endpoint", &**endpoint),
+            ];
+            (
+                labels,
+                f64::from(u32::try_from(*workers).unwrap_or(u32::MAX)),
+            )
+        });
+    page.gauges(
+        "tidegate_endpoint_ejected",
+        "How many workers leave an endpoint alone now, of those that were ever ejected",
+        ejected,
     )?;
     let health = report.health.all();
     let health = health.iter().map(|(endpoint, is_healthy)| {

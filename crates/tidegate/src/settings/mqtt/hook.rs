@@ -21,8 +21,11 @@ pub struct Hook {
     pub ca: Option<PathBuf>,
     /// From the question, its wait for a turn included, to the end of the answer.
     pub timeout: Duration,
-    /// Questions at a time, all workers together.
+    /// Questions at a time, all workers together. Each worker keeps as many connections at
+    /// most.
     pub concurrency: usize,
+    /// How long a connection is kept without a question.
+    pub idle_timeout: Duration,
 }
 
 /// A URL with `http` or `https`.
@@ -50,11 +53,15 @@ impl Hook {
             .duration("timeout", Zero::Refused)
             .or(Duration::from_secs(3));
         let concurrency = section.integer("concurrency", 1..=65_535_u32).or(64);
+        let idle_timeout = section
+            .duration("idle_timeout", Zero::Refused)
+            .or(Duration::from_secs(30));
         Some(Self {
             url: url?,
             ca: ca?,
             timeout,
             concurrency: concurrency as usize,
+            idle_timeout,
         })
     }
 }

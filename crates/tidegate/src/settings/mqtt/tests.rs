@@ -84,6 +84,19 @@ fn nobody_is_anonymous_where_there_is_something_to_prove() {
 }
 
 #[test]
+fn figures_are_published_never_or_not_too_often() {
+    let broker =
+        format!("{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n");
+    good(&format!("{broker}system_interval = \"0s\"\n"));
+    good(&format!("{broker}system_interval = \"1s\"\n"));
+    let found = errors(&format!("{broker}system_interval = \"999ms\"\n"));
+    assert_eq!(
+        found,
+        ["14:19 servers.broker.system_interval: the interval is too short"]
+    );
+}
+
+#[test]
 fn every_key_of_the_broker_example_is_known() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mqtt.toml");
     let text = std::fs::read_to_string(path).unwrap();

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
 use tidegate_mqtt::codec::{ProtocolVersion, ReasonCode};
 
 use super::{Login, MqttClient, settings};
@@ -113,34 +112,80 @@ fn anonymous_clients_come_in_beside_users_where_that_is_said() {
 }
 
 #[test]
-fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+fn a_changed_file_is_noticed_and_who_it_has_no_longer_is_sent_away() {
+    let listen = free_address();
+    let place = Place::new();
+    let file = place.path("users");
+    for user in ["ann", "bob", "cid"] {
+        set(&file, user, "apple");
+    }
+    let keys = "passwords = \"users\"\nanonymous = \"local\"\n";
+    let mut process = place.start(&settings(listen, keys));
+    // On whatever worker, and in both versions.
+    let mut all = Vec::new();
+    for (user, version) in [
+        ("ann", ProtocolVersion::V5),
+        ("bob", ProtocolVersion::V5),
+        ("bob", ProtocolVersion::V311),
+        ("cid", ProtocolVersion::V5),
+    ] {
+        for number in 0..4 {
+            let id = format!("{user}-{version:?}-{number}");
+            let login = Login {
+                id: &id,
+                ..Login::user(user, "apple")
+            };
+            let client = MqttClient::connect(listen, login.in_version(version));
+            all.push((user, version, client));
+        }
+    }
+    let mut nobody = MqttClient::connect(listen, Login::anonymous("nobody"));
+
+    assert!(passwd(&file, &["bob", "--delete"], "").0);
+    assert_eq!(process.next("reloaded")["cause"], "file change");
+    set(&file, "cid", "another");
+    process.next("reloaded");
+    for (user, version, client) in &mut all {
+        match (*user, *version) {
+            ("ann", _) => assert_eq!(client.subscribe("a"), ReasonCode::Success),
+            (_, ProtocolVersion::V311) => assert!(client.receive().is_none()),
+            _ => assert_eq!(client.sent_away(), ReasonCode::NotAuthorized),
+        }
+    }
+    assert_eq!(nobody.subscribe("a"), ReasonCode::Success);
+    let wrong = ReasonCode::BadUserNameOrPassword;
+    assert_eq!(answer(listen, Login::user("bob", "apple")), wrong);
+    assert_eq!(
+        answer(listen, Login::user("cid", "another")),
+        ReasonCode::Success
+    );
+    process.stop();
+}
+
+#[test]
+fn a_file_that_is_wrong_changes_nothing() {
     let listen = free_address();
     let mut process = guarded(listen, "");
-    let mut ann = MqttClient::connect(listen, Login::user("ann", "apple"));
+    let mut bob = MqttClient::connect(listen, Login::user("bob", "pear"));
     let users = process.place.path("users");
     set(&users, "ann", "plum");
-    assert!(passwd(&users, &["bob", "--delete"], "").0);
-    process.signal(Signal::HUP);
     process.next("reloaded");
     let wrong = ReasonCode::BadUserNameOrPassword;
     assert_eq!(answer(listen, Login::user("ann", "apple")), wrong);
-    assert_eq!(answer(listen, Login::user("bob", "pear")), wrong);
     let other = Login {
         id: "other",
         ..Login::user("ann", "plum")
     };
     assert_eq!(answer(listen, other), ReasonCode::Success);
-    // Who was in stays.
-    assert_eq!(ann.subscribe("a"), ReasonCode::Success);
 
     let good = std::fs::read_to_string(&users).unwrap();
     std::fs::write(&users, format!("{good}eve:secret\n")).unwrap();
-    process.signal(Signal::HUP);
     let refused = process.next("reload rejected; serving on");
     let error = refused["error"].as_str().unwrap();
     assert!(error.contains("servers.broker.passwords"), "{error}");
-    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("line 3"), "{error}");
     assert_eq!(answer(listen, other), ReasonCode::Success);
+    assert_eq!(bob.subscribe("a"), ReasonCode::Success);
     process.stop();
 }
 

@@ -121,5 +121,14 @@ fn a_client_proves_its_password_without_saying_it_and_again_later() {
     // What is stored for SCRAM does for who sends the password as well.
     let plain = MqttClient::try_connect(listen, Login::user("ann", "pencil"));
     assert_eq!(plain.1, ReasonCode::Success);
+
+    // Whose user is gone is sent away, however it proved that it was that one.
+    let mut client = begin("ann", METHOD);
+    let (_, challenge) = client.challenge();
+    let (proof, _) = prove("ann", "pencil", &challenge);
+    client.authenticate(ReasonCode::ContinueAuthentication, METHOD, proof.as_bytes());
+    assert_eq!(client.connect_ack().reason, ReasonCode::Success);
+    assert!(passwd(&users, &["ann", "--delete"], "").0);
+    assert_eq!(client.sent_away(), ReasonCode::NotAuthorized);
     process.stop();
 }

@@ -1,0 +1,219 @@
+//! The lines of a head, once the scanner has found its end. Called by the head
+//! parsers and the trailer parser.
+//!
+//! The scanner lets `\r` and `\n` stand nowhere but at the end of a line, so a
+//! line is what comes before the next `\r`. Names, values and targets are
+//! validated where they get their types; what is checked here is their places.
+
+use std::slice;
+
+use memchr::memchr;
+
+use super::ParseError;
+use super::framing::Minor;
+use super::scan::LINE_END;
+
+/// The parts of a request line (RFC 9112 section 3).
+#[derive(Debug)]
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
+    pub(super) minor: Minor,
+    pub(super) fields: FieldLines<'a>,
+}
+
+/// The parts of a status line that mean something (RFC 9112 section 4).
+#[derive(Debug)]
+pub(super) struct StatusLine<'a> {
+    pub(super) code: &'a [u8],
+    pub(super) minor: Minor,
+    pub(super) fields: FieldLines<'a>,
+}
+
+/// Field lines up to the empty line (RFC 9112 section 5).
+#[derive(Clone, Debug)]
+pub(super) struct FieldLines<'a> {
+    lines: Lines<'a>,
+    /// How many more there may be.
+    left: usize,
+}
+
+/// Lines of any kind.
+#[derive(Clone, Debug)]
+struct Lines<'a> {
+    block: &'a [u8],
+    /// Where the next one begins.
+    at: usize,
+    /// Where the first ones end.
+    ends: slice::Iter<'a, u32>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(block: &'a [u8], ends: &'a [u32]) -> Self {
+        Self {
+            block,
+            at: 0,
+            ends: ends.iter(),
+        }
+    }
+
+    /// The next line, without its end; empty behind the last.
+    #[inline]
+    fn next(&mut self) -> &'a [u8] {
+        let rest = self.block.get(self.at..).unwrap_or(&[]);
+        let length = match self.ends.next() {
+            Some(&end) => end as usize - self.at,
+            None => memchr(b'\r', rest).unwrap_or(rest.len()),
+        };
+        self.at += length + LINE_END;
+        &rest[..length]
+    }
+}
+
+/// One field line: everything before the colon, and after it without the white
+/// space around.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldLine<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+impl<'a> RequestLine<'a> {
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    pub(super) fn of(
+        head: &'a [u8],
+        ends: &'a [u32],
+        count_max: usize,
+    ) -> Result<Self, ParseError> {
+        let mut lines = Lines::of(head, ends);
+        let line = lines.next();
+        let fields = FieldLines {
+            lines,
+            left: count_max,
+        };
+        let minor = match line.last_chunk() {
+            Some(b" HTTP/1.1") => Minor::Http11,
+            Some(b" HTTP/1.0") => Minor::Http10,
+            _ => return Err(refused_version(line)),
+        };
+        let line = &line[..line.len() - b" HTTP/1.x".len()];
+        let method_end = memchr(b' ', line).ok_or(ParseError::RequestLine)?;
+        Ok(Self {
+            method: &line[..method_end],
+            target: &line[method_end + 1..],
+            minor,
+            fields,
+        })
+    }
+
+    /// A target that is empty or holds a space means that the line has other
+    /// than three words.
+    #[cold]
+    pub(super) fn refused_target(&self, error: ParseError) -> ParseError {
+        if self.target.is_empty() || self.target.contains(&b' ') {
+            return ParseError::RequestLine;
+        }
+        error
+    }
+}
+
+impl<'a> StatusLine<'a> {
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    pub(super) fn of(
+        head: &'a [u8],
+        ends: &'a [u32],
+        count_max: usize,
+    ) -> Result<Self, ParseError> {
+        let mut lines = Lines::of(head, ends);
+        let line = lines.next();
+        let fields = FieldLines {
+            lines,
+            left: count_max,
+        };
+        let (version, rest) = line.split_first_chunk().ok_or(ParseError::StatusLine)?;
+        let minor = match version {
+            b"HTTP/1.1" => Minor::Http11,
+            b"HTTP/1.0" => Minor::Http10,
+            _ => return Err(ParseError::Version),
+        };
+        match rest {
+            [b' ', code @ ..] if code.len() == 3 => Ok(Self {
+                code,
+                minor,
+                fields,
+            }),
+            [b' ', _, _, _, b' ', reason @ ..] if reason.iter().all(|&byte| is_text(byte)) => {
+                Ok(Self {
+                    code: &rest[1..4],
+                    minor,
+                    fields,
+                })
+            }
+            _ => Err(ParseError::StatusLine),
+        }
+    }
+}
+
+impl<'a> FieldLines<'a> {
+    /// The lines of a section without a first line of another kind.
+    pub(super) fn of(section: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
+        Self {
+            lines: Lines::of(section, ends),
+            left: count_max,
+        }
+    }
+
+    /// The next line, or `None` after the last.
+    ///
+    /// # Errors
+    ///
+    /// A line without a colon, or one too many. A line that continues the one
+    /// before it (`obs-fold`) has a name that begins with white space, which its
+    /// type refuses.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<FieldLine<'a>>, ParseError> {
+        let line = self.lines.next();
+        if line.is_empty() {
+            return Ok(None);
+        }
+        self.left = self.left.checked_sub(1).ok_or(ParseError::TooManyHeaders)?;
+        let colon = memchr(b':', line).ok_or(ParseError::HeaderName)?;
+        Ok(Some(FieldLine {
+            name: &line[..colon],
+            value: trimmed(&line[colon + 1..]),
+        }))
+    }
+}
+
+/// RFC 9110 section 5.5: white space around a value is no part of it.
+const fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// What a reason phrase is made of (RFC 9112 section 4).
+const fn is_text(byte: u8) -> bool {
+    byte == b'\t' || byte >= b' ' && byte != 0x7f
+}
+
+/// Only a well-formed request line with a well-formed version is answered with
+/// `505`; anything else there is a malformed line.
+#[cold]
+fn refused_version(line: &[u8]) -> ParseError {
+    let mut words = line.split(|&byte| byte == b' ');
+    let method = words.next().map(http::Method::from_bytes);
+    match (method, words.next(), words.next(), words.next()) {
+        (
+            Some(Ok(_)),
+            Some([_, ..]),
+            Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]),
+            None,
+        ) if major.is_ascii_digit() && minor.is_ascii_digit() => ParseError::Version,
+        _ => ParseError::RequestLine,
+    }
+}
