@@ -15,6 +15,7 @@ use http_body::Body as _;
 use tidegate_http::h1::codec::ParseError;
 use tidegate_http::{Body, Context, Fault, FaultKind, Response};
 use tidegate_runtime::clock;
+use tidegate_runtime::limit::{self, Limit};
 use tidegate_thrift as thrift;
 use tidegate_thrift::codec::{
     ApplicationException, ArgumentFault, ArgumentsError, Envelope, ExceptionKind, JsonOptions,
@@ -215,11 +216,19 @@ fn not_allowed(may_get: bool) -> Response {
 }
 
 fn refusal(error: ArgumentsError) -> Problem {
-    match error.fault {
-        ArgumentFault::Syntax => Problem::new(StatusCode::BAD_REQUEST, error.message),
-        ArgumentFault::Value => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
-        ArgumentFault::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-    }
+    let status = match error.fault {
+        ArgumentFault::Syntax => return Problem::new(StatusCode::BAD_REQUEST, error.message),
+        ArgumentFault::Value => StatusCode::BAD_REQUEST,
+        ArgumentFault::TooDeep => {
+            limit::hit(Limit::MessageDepth);
+            StatusCode::BAD_REQUEST
+        }
+        ArgumentFault::TooLarge => {
+            limit::hit(Limit::MessageBytes);
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+    };
+    Problem::new(status, error.to_string())
 }
 
 async fn ask(
