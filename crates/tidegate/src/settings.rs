@@ -2,9 +2,10 @@
 //!
 //! [`load`] and [`parse`] either give checked, plain data or a [`Report`] with every
 //! mistake of the file, each with file, line, column, key and what was expected.
-//! Nothing here opens a socket or reads a certificate; that it exists is checked.
-//! [`plan()`] names the sites that two settings differ in. [`schema()`] and [`reference()`]
-//! say what a file may hold, out of the readers themselves.
+//! Nothing here opens a socket or reads a certificate; that it exists is checked. IDL files
+//! are read: what they declare is a part of the settings. [`plan()`] names the sites that two
+//! settings differ in. [`schema()`] and [`reference()`] say what a file may hold, out of the
+//! readers themselves.
 
 mod address;
 mod admin;

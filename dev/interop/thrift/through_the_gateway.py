@@ -2,21 +2,27 @@
 
 Every client speaks each transport and protocol to a gateway that speaks each transport and
 protocol to a server of each implementation: the gateway translates wherever they differ.
-The one that a compiler generated takes part if thrift.sh could build it.
+The one that a compiler generated takes part if thrift.sh could build it. Every server is also
+called in JSON, by the IDL.
 """
 
+import base64
 import itertools
+import json
 import pathlib
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 import apache
 import generated
 import thriftpy
 
+IDL = pathlib.Path(__file__).with_name("store.thrift")
 LIBRARIES = [apache, thriftpy] + ([generated] if generated.PROGRAM else [])
 SPELLINGS = list(itertools.product(["framed", "unframed"], ["binary", "compact"]))
 # Only this one can leave the version out.
@@ -82,8 +88,27 @@ def wait_for(port):
             time.sleep(0.01)
 
 
-def settings(sites):
-    text = "[runtime]\nworkers = 1\npin = false\n"
+def settings(sites, json_port):
+    text = f"""[runtime]
+workers = 1
+pin = false
+[servers.json]
+protocol = "http"
+listen = "127.0.0.1:{json_port}"
+"""
+    for number, (_, _, transport, protocol) in enumerate(sites):
+        if transport != "client":
+            text += f"""
+[[servers.json.routes]]
+prefix = "/u{number}"
+[servers.json.routes.thrift]
+upstream = "u{number}"
+idl = "{IDL}"
+service = "Store"
+transport = "{transport}"
+protocol = "{protocol}"
+exceptions = {{ Missing = 404 }}
+"""
     for number, (port, upstream, transport, protocol) in enumerate(sites):
         text += f"""
 [servers.s{number}]
@@ -133,6 +158,47 @@ def check(library, port, transport, protocol):
     client.close()
 
 
+def post(port, path, arguments):
+    """Status and JSON of a call."""
+    body = json.dumps(arguments).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            status, body = response.status, response.read()
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read()
+    return status, json.loads(body) if body else None
+
+
+def in_json(values):
+    """Values as they are in JSON."""
+    values = {**values}
+    if "raw" in values:
+        values["raw"] = base64.b64encode(values["raw"]).decode()
+    values["codes"] = sorted(values["codes"])
+    return values
+
+
+def check_json(port, prefix):
+    assert post(port, f"{prefix}/ping", {}) == (204, None)
+    for values in [VALUES, EMPTY]:
+        status, item = post(port, f"{prefix}/echo", {"item": in_json(values)})
+        assert status == 200, item
+        item["codes"].sort()
+        # C++ writes every field, whether it was given or not.
+        assert {field: item.get(field) for field in values} == in_json(values), item
+    missing = {"title": "Missing", "status": 404, "exception": {"name": "x"}}
+    assert post(port, f"{prefix}/find", {"name": "x"}) == (404, missing)
+    _, before = post(port, f"{prefix}/noted", {})
+    assert post(port, f"{prefix}/note", {"text": "once"}) == (202, None)
+    deadline = time.monotonic() + 10
+    while post(port, f"{prefix}/noted", {}) != (200, before + 1):
+        assert time.monotonic() < deadline, "the one-way call did not arrive"
+    status, problem = post(port, f"{prefix}/echo", {"item": {"count": "7"}})
+    assert (status, problem["detail"]) == (400, "$.item.count: expected i32, found string")
+
+
 def check_dead(library, port, transport, protocol):
     if library is generated:
         return generated.check_dead(port, transport, protocol)
@@ -146,9 +212,9 @@ def check_dead(library, port, transport, protocol):
 
 def main(program):
     servers = list(itertools.product(LIBRARIES, SPELLINGS))
-    ports = free_ports(2 * len(servers) + 2)
+    ports = free_ports(2 * len(servers) + 3)
     behind, front = ports[: len(servers)], ports[len(servers) : 2 * len(servers)]
-    dead_front, dead_behind = ports[-2:]
+    dead_front, dead_behind, json_port = ports[-3:]
     sites = []
     for port, upstream, (library, spelling) in zip(front, behind, servers):
         library.serve(Store(library), upstream, *spelling)
@@ -157,10 +223,17 @@ def main(program):
     sites.append((dead_front, dead_behind, "client", "client"))
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "tidegate.toml")
-        path.write_text(settings(sites))
+        path.write_text(settings(sites, json_port))
         gateway = subprocess.Popen([program, "run", "--config", str(path)])
         try:
             wait_for(dead_front)
+            wait_for(json_port)
+            for number, (library, behind) in enumerate(servers):
+                try:
+                    check_json(json_port, f"/u{number}")
+                except Exception as error:
+                    raise AssertionError(f"JSON to {library.NAME} {behind}") from error
+            print(f"{len(servers)} servers understand what was JSON")
             passed = 0
             clients = list(itertools.product(LIBRARIES, SPELLINGS))
             if generated in LIBRARIES:

@@ -15,6 +15,7 @@ use http_body::Body as _;
 use tidegate_http::h1::codec::ParseError;
 use tidegate_http::{Body, Context, Fault, FaultKind, Response};
 use tidegate_runtime::clock;
+use tidegate_runtime::limit::{self, Limit};
 use tidegate_thrift as thrift;
 use tidegate_thrift::codec::{
     ApplicationException, ArgumentFault, ArgumentsError, Envelope, ExceptionKind, JsonOptions,
@@ -159,12 +160,12 @@ async fn arguments(
             encode_texts(&route.schema, method, texts, limits)
         }
         Verb::POST => {
-            let json = whole(body, body_bytes.min(limits.message_bytes as u64)).await?;
-            if !is_json(&parts.headers, &json) {
+            if !is_json(&parts.headers, &body) {
                 let detail = "the body has to be application/json, and not encoded";
                 let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
                 return Ok(Err(problem.response()));
             }
+            let json = whole(body, body_bytes.min(limits.message_bytes as u64)).await?;
             encode_arguments(&route.schema, method, &json, limits)
         }
         _ => return Ok(Err(not_allowed(may_get))),
@@ -189,12 +190,15 @@ async fn whole(body: Body, body_bytes: u64) -> Result<Bytes, Fault> {
 
 /// A body of another type is refused: that is also what keeps pages of other origins from
 /// having a browser send it unasked.
-fn is_json(headers: &HeaderMap, body: &Bytes) -> bool {
+fn is_json(headers: &HeaderMap, body: &Body) -> bool {
     let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let media_type = media_type.map(|it| it.split(|byte| *byte == b';').next().unwrap_or(it));
-    let is_json = media_type.map_or(body.is_empty(), |it| {
-        it.trim_ascii().eq_ignore_ascii_case(b"application/json")
-    });
+    let is_json = match media_type {
+        Some(media_type) => media_type
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/json"),
+        None => body.size_hint().exact() == Some(0),
+    };
     let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     is_json && encoding.is_none_or(|it| it.eq_ignore_ascii_case(b"identity"))
 }
@@ -212,11 +216,19 @@ fn not_allowed(may_get: bool) -> Response {
 }
 
 fn refusal(error: ArgumentsError) -> Problem {
-    match error.fault {
-        ArgumentFault::Syntax => Problem::new(StatusCode::BAD_REQUEST, error.message),
-        ArgumentFault::Value => Problem::new(StatusCode::BAD_REQUEST, error.to_string()),
-        ArgumentFault::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-    }
+    let status = match error.fault {
+        ArgumentFault::Syntax => return Problem::new(StatusCode::BAD_REQUEST, error.message),
+        ArgumentFault::Value => StatusCode::BAD_REQUEST,
+        ArgumentFault::TooDeep => {
+            limit::hit(Limit::MessageDepth);
+            StatusCode::BAD_REQUEST
+        }
+        ArgumentFault::TooLarge => {
+            limit::hit(Limit::MessageBytes);
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+    };
+    Problem::new(status, error.to_string())
 }
 
 async fn ask(

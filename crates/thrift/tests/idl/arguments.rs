@@ -121,10 +121,9 @@ const SCALARS: &str = r#"{"a": true, "b": 0, "c": 0, "d": 0, "e": 0, "f": 0, "g"
     "h": "", "i": "00112233-4455-6677-8899-aabbccddeeff", "j": 0}"#;
 
 #[test]
-fn what_is_wrong_is_said_with_its_path() {
+fn scalars_that_are_wrong_are_said_with_their_path() {
     let scalar = |from: &str, to: &str| ("scalars", SCALARS.replace(from, to));
-    let user = |json: &str| ("user", format!("{{\"user\": {json}}}"));
-    let cases = [
+    refused(&[
         (
             scalar("\"b\": 0", "\"b\": 128"),
             "$.b: expected i8, found 128, which does not fit",
@@ -189,6 +188,13 @@ fn what_is_wrong_is_said_with_its_path() {
             scalar("\"j\": 0", "\"j\": null"),
             "$: the required field `j` is missing",
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_further_in_is_said_with_its_path() {
+    let user = |json: &str| ("user", format!("{{\"user\": {json}}}"));
+    refused(&[
         (
             user(r#"{"age": 1}"#),
             "$.user: the required field `name` is missing",
@@ -252,12 +258,17 @@ fn what_is_wrong_is_said_with_its_path() {
             ("longs", "null".to_owned()),
             "$: expected object, found null",
         ),
-    ];
+    ]);
+}
+
+/// The method, the arguments, and what is said of them.
+#[track_caller]
+fn refused(cases: &[((&str, String), &str)]) {
     for ((method, json), message) in cases {
-        let error = encode(method, &json).unwrap_err();
+        let error = encode(method, json).unwrap_err();
         assert_eq!(
             (error.fault, error.to_string().as_str()),
-            (ArgumentFault::Value, message),
+            (ArgumentFault::Value, *message),
             "{json}"
         );
     }
@@ -295,7 +306,7 @@ fn depth_and_size_are_bounded() {
     };
     assert!(encode_within(&roomy, "user", &deep(4)).is_ok());
     let error = encode_within(&roomy, "user", &deep(5)).unwrap_err();
-    assert!(error.message.contains("more than 9 deep"), "{error}");
+    assert_eq!(error.fault, ArgumentFault::TooDeep, "{error}");
     // As deep as the stack would not bear, whatever the limit.
     let endless = Limits {
         depth: usize::MAX,

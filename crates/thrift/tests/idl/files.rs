@@ -79,118 +79,120 @@ fn what_only_reads_otherwise_is_the_same() {
     assert_ne!(of(text), of(&text.replace("i32", "i64")));
 }
 
+/// Texts, and where the mistake of each is said to be, with what words.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "service S {\n  i32 get(1: strin name)\n}",
+        "main.thrift:2:7: ",
+        "the type `strin`",
+    ),
+    (
+        "struct A {\n  1: i32 a\n  2: B b\n}\nservice S { A get() }",
+        "main.thrift:3:8: ",
+        "the type `B`",
+    ),
+    (
+        "service S {\n  i32 get(1: other.A name)\n}",
+        "main.thrift:2:7: ",
+        "`other.A`",
+    ),
+    (
+        "struct A { 1: i32 a, 1: i32 b }\nservice S { A get() }",
+        "main.thrift:1:8: ",
+        "both number 1",
+    ),
+    (
+        "struct A { 1: i32 a, 2: i32 a }\nservice S { A get() }",
+        "main.thrift:1:8: ",
+        "one name",
+    ),
+    (
+        "struct A {}\nstruct A {}\nservice S {}",
+        "main.thrift:1:8: ",
+        "declared twice",
+    ),
+    (
+        "service S { void a(), void a() }",
+        "main.thrift:1:18: ",
+        "declared twice",
+    ),
+    (
+        "service S extends T {}",
+        "main.thrift:1:9: ",
+        "the service `T`",
+    ),
+    ("service S extends S {}", "main.thrift:1:9: ", "without end"),
+    (
+        "service S { oneway i32 a() }",
+        "main.thrift:1:24: ",
+        "one-way",
+    ),
+    (
+        "service S { void a() throws (1: i32 e) }",
+        "main.thrift:1:18: ",
+        "not an exception",
+    ),
+    (
+        "service S { void a(1: void b) }",
+        "main.thrift:1:18: ",
+        "`void`",
+    ),
+    (
+        "typedef B A\ntypedef A B\nservice S { A get() }",
+        "main.thrift:3:15: ",
+        "by itself",
+    ),
+    (
+        "service S { i32 get(1: S s) }",
+        "main.thrift:1:17: ",
+        "not a type",
+    ),
+    (
+        "enum E { A = 5000000000 }\nservice S { E get() }",
+        "main.thrift:1:10: ",
+        "does not fit",
+    ),
+    (
+        "service S {\n  void a(1: i32 b = \"c\")\n}",
+        "main.thrift:2:8: ",
+        "no i32",
+    ),
+    (
+        "service S { void a(1: i8 b = 300) }",
+        "main.thrift:1:18: ",
+        "does not fit into an i8",
+    ),
+    (
+        "service S { void a(1: i32 b = NONE) }",
+        "main.thrift:1:18: ",
+        "the constant `NONE`",
+    ),
+    (
+        "const i32 A = B\nconst i32 B = A\nservice S { void a(1: i32 b = A) }",
+        "main.thrift:3:18: ",
+        "by itself",
+    ),
+    (
+        "struct P { 1: required i32 x }\nstruct A {\n 1: P p = {}\n}\nservice S { A a() }",
+        "main.thrift:3:7: ",
+        "has no `x`",
+    ),
+    (
+        "struct A { 1: i32 a\nservice S {}",
+        "main.thrift:",
+        "cannot be parsed",
+    ),
+    (
+        "service S {\n  void get(1: i32)\n}",
+        "main.thrift:2:",
+        "cannot be parsed",
+    ),
+    ("struct T {}", "main.thrift: ", "there is no service `S`"),
+];
+
 #[test]
 fn mistakes_are_said_to_be_where_they_are() {
-    let cases = [
-        (
-            "service S {\n  i32 get(1: strin name)\n}",
-            "main.thrift:2:7: ",
-            "the type `strin`",
-        ),
-        (
-            "struct A {\n  1: i32 a\n  2: B b\n}\nservice S { A get() }",
-            "main.thrift:3:8: ",
-            "the type `B`",
-        ),
-        (
-            "service S {\n  i32 get(1: other.A name)\n}",
-            "main.thrift:2:7: ",
-            "`other.A`",
-        ),
-        (
-            "struct A { 1: i32 a, 1: i32 b }\nservice S { A get() }",
-            "main.thrift:1:8: ",
-            "both number 1",
-        ),
-        (
-            "struct A { 1: i32 a, 2: i32 a }\nservice S { A get() }",
-            "main.thrift:1:8: ",
-            "one name",
-        ),
-        (
-            "struct A {}\nstruct A {}\nservice S {}",
-            "main.thrift:1:8: ",
-            "declared twice",
-        ),
-        (
-            "service S { void a(), void a() }",
-            "main.thrift:1:18: ",
-            "declared twice",
-        ),
-        (
-            "service S extends T {}",
-            "main.thrift:1:9: ",
-            "the service `T`",
-        ),
-        ("service S extends S {}", "main.thrift:1:9: ", "without end"),
-        (
-            "service S { oneway i32 a() }",
-            "main.thrift:1:24: ",
-            "one-way",
-        ),
-        (
-            "service S { void a() throws (1: i32 e) }",
-            "main.thrift:1:18: ",
-            "not an exception",
-        ),
-        (
-            "service S { void a(1: void b) }",
-            "main.thrift:1:18: ",
-            "`void`",
-        ),
-        (
-            "typedef B A\ntypedef A B\nservice S { A get() }",
-            "main.thrift:3:15: ",
-            "by itself",
-        ),
-        (
-            "service S { i32 get(1: S s) }",
-            "main.thrift:1:17: ",
-            "not a type",
-        ),
-        (
-            "enum E { A = 5000000000 }\nservice S { E get() }",
-            "main.thrift:1:10: ",
-            "does not fit",
-        ),
-        (
-            "service S {\n  void a(1: i32 b = \"c\")\n}",
-            "main.thrift:2:8: ",
-            "no i32",
-        ),
-        (
-            "service S { void a(1: i8 b = 300) }",
-            "main.thrift:1:18: ",
-            "does not fit into an i8",
-        ),
-        (
-            "service S { void a(1: i32 b = NONE) }",
-            "main.thrift:1:18: ",
-            "the constant `NONE`",
-        ),
-        (
-            "const i32 A = B\nconst i32 B = A\nservice S { void a(1: i32 b = A) }",
-            "main.thrift:3:18: ",
-            "by itself",
-        ),
-        (
-            "struct P { 1: required i32 x }\nstruct A {\n 1: P p = {}\n}\nservice S { A a() }",
-            "main.thrift:3:7: ",
-            "has no `x`",
-        ),
-        (
-            "struct A { 1: i32 a\nservice S {}",
-            "main.thrift:",
-            "cannot be parsed",
-        ),
-        (
-            "service S {\n  void get(1: i32)\n}",
-            "main.thrift:2:",
-            "cannot be parsed",
-        ),
-        ("struct T {}", "main.thrift: ", "there is no service `S`"),
-    ];
-    for (text, place, message) in cases {
+    for (text, place, message) in MISTAKES {
         refused(&alone(text), place, message);
     }
 }

@@ -19,11 +19,11 @@ use crate::schema;
 enum Kind {
     Base(&'static str),
     Enum,
-    Struct(Vec<(i16, Presence, Kind)>),
-    Union(Vec<(i16, Presence, Kind)>),
-    List(Box<Kind>),
-    Set(Box<Kind>),
-    Map(Box<(Kind, Kind)>),
+    Struct(Vec<(i16, Presence, Self)>),
+    Union(Vec<(i16, Presence, Self)>),
+    List(Box<Self>),
+    Set(Box<Self>),
+    Map(Box<(Self, Self)>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,7 +97,7 @@ fn declare(kind: &Kind, declared: &mut String, count: &mut usize) -> String {
                     Presence::Unstated => "",
                 };
                 let kind = declare(kind, declared, count);
-                write!(text, "  {id}: {presence}{kind} f{at}\n").unwrap();
+                writeln!(text, "  {id}: {presence}{kind} f{at}").unwrap();
             }
             *count += 1;
             let word = if is_union { "union" } else { "struct" };

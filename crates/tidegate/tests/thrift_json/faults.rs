@@ -71,7 +71,7 @@ fn what_is_no_call_is_refused_as_http_has_it() {
 }
 
 #[test]
-fn messages_are_bounded_on_the_way_there() {
+fn messages_are_bounded_on_the_way_there_and_back() {
     let service = Service::start();
     let process = start(
         &[service.address],
@@ -85,6 +85,21 @@ fn messages_are_bounded_on_the_way_there() {
     };
     assert_eq!(post(web, "/users/echo", &user(2)).status, 200);
     assert_eq!(post(web, "/users/echo", &user(20)).status, 413);
+    // Entries that are longer in Thrift than in JSON, and in the JSON of the reply.
+    let levels = |count: usize, level: i32| {
+        let levels: Vec<String> = (0..count).map(|it| format!("\"{it}\":{level}")).collect();
+        format!(
+            r#"{{"user":{{"name":"","levels":{{{}}}}}}}"#,
+            levels.join(",")
+        )
+    };
+    let reply = post(web, "/users/echo", &levels(10, 0));
+    assert_eq!(
+        (reply.status, &reply.json()["detail"]),
+        (413, &json!("$: a message of more than 100 bytes"))
+    );
+    assert_eq!(post(web, "/users/echo", &levels(9, 7)).status, 502);
+    assert_eq!(post(web, "/users/echo", &levels(5, 7)).status, 200);
     let deep =
         r#"{"user":{"name":"","friends":[{"name":"","friends":[{"name":"","friends":[]}]}]}}"#;
     let reply = post(web, "/users/echo", deep);
@@ -183,9 +198,13 @@ fn what_was_not_sent_goes_elsewhere_and_the_rest_if_it_may() {
     );
     assert_eq!(service.calls(2).len(), 2);
     let process = retrying("idempotent = true");
-    let reply = post(process.listening(), "/users/hang_up", "{}");
-    assert_eq!(reply.status, 502);
-    assert!(service.calls(3).len() >= 3);
+    assert_eq!(post(process.listening(), "/users/touch", "{}").status, 204);
+    assert_eq!(
+        post(process.listening(), "/users/hang_up", "{}").status,
+        502
+    );
+    // Over the connection that was kept, and once more over a new one.
+    assert_eq!(service.calls(5).len(), 5);
 }
 
 #[test]

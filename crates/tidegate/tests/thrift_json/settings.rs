@@ -22,87 +22,106 @@ fn errors(change: impl Fn(String) -> String) -> Vec<String> {
     }
 }
 
+const SERVICE: &str = "service = \"Users\"\n";
+
+/// What takes the place of what, and the mistake: its place, and its key with the message.
+const MISTAKES: &[(&str, &str, &str, &str)] = &[
+    (
+        "upstream = \"app\"",
+        "upstream = \"ap\"",
+        "12:12",
+        ".upstream: the upstream \"ap\" is not defined",
+    ),
+    (
+        "users.thrift",
+        "user.thrift",
+        "13:7",
+        ".idl: user.thrift: cannot read ",
+    ),
+    (
+        "idl = \"users.thrift\"",
+        "idl = 3",
+        "13:7",
+        ".idl: found the integer 3",
+    ),
+    (
+        SERVICE,
+        "service = \"User\"\n",
+        "14:11",
+        ".service: the IDL has no service \"User\"",
+    ),
+    (
+        SERVICE,
+        "",
+        "11:1",
+        ".service: the required key `service` is missing",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\nmethod = \"echoe\"\n",
+        "15:10",
+        ".method: the IDL has no method \"echoe\"",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\nget = [\"echo\"]\n",
+        "15:8",
+        ".get[0]: the method \"echo\" cannot be called with a query",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\nget = [\"forget\"]\n",
+        "15:8",
+        ".get[0]: the method \"forget\" cannot be called with a query",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\nexceptions = { Missin = 404 }\n",
+        "15:16",
+        ".exceptions.Missin: the IDL has no exception \"Missin\"",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\nexceptions = { Missing = 204 }\n",
+        "15:26",
+        ".exceptions.Missing: it is not the status of an error",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\ndepth = 101\n",
+        "15:9",
+        ".depth: 101 is out of range",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\ntransport = \"client\"\n",
+        "15:13",
+        ".transport: \"client\" is not known",
+    ),
+    (
+        SERVICE,
+        "service = \"Users\"\ni64 = \"text\"\n",
+        "15:7",
+        ".i64: \"text\" is not known",
+    ),
+    (
+        "prefix = \"/users\"",
+        "path = \"/users/{name}\"",
+        "11:1",
+        ".method: which method is called is not said",
+    ),
+    (
+        "prefix = \"/users\"",
+        "prefix = \"/users\"\nupstream = \"app\"",
+        "12:21",
+        ": ",
+    ),
+];
+
 #[test]
 fn every_mistake_is_located() {
-    let route = "servers.web.routes[0].thrift";
-    let service = "service = \"Users\"\n";
-    for (from, to, expected) in [
-        (
-            "upstream = \"app\"",
-            "upstream = \"ap\"",
-            format!("12:12 {route}.upstream: the upstream \"ap\" is not defined"),
-        ),
-        (
-            "users.thrift",
-            "user.thrift",
-            format!("13:7 {route}.idl: user.thrift: cannot read "),
-        ),
-        (
-            "idl = \"users.thrift\"",
-            "idl = 3",
-            format!("13:7 {route}.idl: found the integer 3"),
-        ),
-        (
-            service,
-            "service = \"User\"\n",
-            format!("14:11 {route}.service: the IDL has no service \"User\""),
-        ),
-        (
-            service,
-            "",
-            format!("11:1 {route}.service: the required key `service` is missing"),
-        ),
-        (
-            service,
-            "service = \"Users\"\nmethod = \"echoe\"\n",
-            format!("15:10 {route}.method: the IDL has no method \"echoe\""),
-        ),
-        (
-            service,
-            "service = \"Users\"\nget = [\"echo\"]\n",
-            format!("15:8 {route}.get[0]: the method \"echo\" cannot be called with a query"),
-        ),
-        (
-            service,
-            "service = \"Users\"\nget = [\"forget\"]\n",
-            format!("15:8 {route}.get[0]: the method \"forget\" cannot be called with a query"),
-        ),
-        (
-            service,
-            "service = \"Users\"\nexceptions = { Missin = 404 }\n",
-            format!("15:16 {route}.exceptions.Missin: the IDL has no exception \"Missin\""),
-        ),
-        (
-            service,
-            "service = \"Users\"\nexceptions = { Missing = 204 }\n",
-            format!("15:26 {route}.exceptions.Missing: it is not the status of an error"),
-        ),
-        (
-            service,
-            "service = \"Users\"\ndepth = 101\n",
-            format!("15:9 {route}.depth: 101 is out of range"),
-        ),
-        (
-            service,
-            "service = \"Users\"\ntransport = \"client\"\n",
-            format!("15:13 {route}.transport: \"client\" is not known"),
-        ),
-        (
-            service,
-            "service = \"Users\"\ni64 = \"text\"\n",
-            format!("15:7 {route}.i64: \"text\" is not known"),
-        ),
-        (
-            "prefix = \"/users\"",
-            "path = \"/users/{name}\"",
-            format!("11:1 {route}.method: which method is called is not said"),
-        ),
-        (
-            "prefix = \"/users\"",
-            "prefix = \"/users\"\nupstream = \"app\"",
-            format!("12:21 {route}: "),
-        ),
-    ] {
+    for (from, to, place, message) in MISTAKES {
+        let expected = format!("{place} servers.web.routes[0].thrift{message}");
         let errors = errors(|text| {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1)

@@ -12,10 +12,17 @@ const NAMED: [&str; 5] = ["struct", "union", "exception", "enum", "service"];
 /// What declares something by the last word before its end.
 const TYPED: [&str; 2] = ["typedef", "const"];
 
+/// What begins something that declares nothing.
+const OTHERS: [&str; 3] = ["include", "cpp_include", "namespace"];
+
+fn begins(token: &str) -> bool {
+    let words = NAMED.iter().chain(&TYPED).chain(&OTHERS);
+    words.into_iter().any(|word| *word == token)
+}
+
 /// Where `member` of the declaration of `name` is written, or else the declaration is.
 pub(super) fn declaration(text: &str, name: &str, member: Option<&str>) -> Option<Spot> {
     let tokens: Vec<(usize, &str)> = Tokens { text, at: 0 }.collect();
-    let begins = |token: &str| NAMED.contains(&token) || TYPED.contains(&token);
     let begun = tokens.iter().enumerate().find_map(|(at, (_, token))| {
         if NAMED.contains(token) {
             return (tokens.get(at + 1)?.1 == name).then_some(at + 1);
@@ -23,16 +30,32 @@ pub(super) fn declaration(text: &str, name: &str, member: Option<&str>) -> Optio
         if !TYPED.contains(token) {
             return None;
         }
-        let rest = tokens[at + 1..].iter();
-        let within = rest.take_while(|(_, token)| !begins(token));
-        let found = within.into_iter().position(|(_, token)| *token == name);
-        found.map(|offset| at + 1 + offset)
+        let named = typed_name(&tokens[at + 1..])?;
+        (tokens[at + 1 + named].1 == name).then_some(at + 1 + named)
     })?;
     let rest = tokens[begun + 1..].iter();
     let mut within = rest.take_while(|(_, token)| !begins(token));
     let member = member.and_then(|member| within.find(|(_, token)| *token == member));
     let (offset, _) = member.unwrap_or(&tokens[begun]);
     Some(spot(text, *offset))
+}
+
+/// Where the name stands that is behind a type: the first word that is not within angle
+/// brackets or round ones, but for the type's own.
+fn typed_name(tokens: &[(usize, &str)]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut has_type = false;
+    for (at, (_, token)) in tokens.iter().enumerate() {
+        match *token {
+            "<" | "(" => depth += 1,
+            ">" | ")" => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            token if begins(token) => return None,
+            _ if has_type => return Some(at),
+            _ => has_type = true,
+        }
+    }
+    None
 }
 
 /// Where a file is included.

@@ -164,7 +164,7 @@ impl<'s> Writer<'s> {
         let limit = self.limits.depth;
         if self.depth >= limit {
             let message = format!("values nested more than {limit} deep");
-            return Err(self.refuse(ArgumentFault::Value, message));
+            return Err(self.refuse(ArgumentFault::TooDeep, message));
         }
         self.depth += 1;
         Ok(())

@@ -71,6 +71,8 @@ pub enum ArgumentFault {
     Syntax,
     /// They are not what the method takes.
     Value,
+    /// They are nested deeper than is taken.
+    TooDeep,
     /// They would make a larger message than is sent.
     TooLarge,
 }

@@ -233,7 +233,7 @@ impl<'r, 's> Writer<'r, 's> {
                 self.array(element, length)?;
             }
             (Type::Map(wanted), Token::Map { types, length }) => {
-                let (key, value) = types.unwrap_or((wanted.0.wire(), wanted.1.wire()));
+                let (key, value) = types.unwrap_or_else(|| (wanted.0.wire(), wanted.1.wire()));
                 if key != wanted.0.wire() {
                     return Err(self.mismatch(&wanted.0, key));
                 }
