@@ -9,3 +9,4 @@ pub mod mqtt;
 pub mod record;
 pub mod proxy_protocol;
 pub mod thrift;
+pub mod thrift_json;

@@ -178,6 +178,7 @@ impl Drop for Record {
                 endpoint: facts.endpoint.as_deref(),
                 upstream_time: facts.upstream_time,
                 retries: facts.retries,
+                call: facts.call.as_deref(),
                 user_agent: self.user_agent.as_ref().map(HeaderValue::as_bytes),
                 referer: self.referer.as_ref().map(HeaderValue::as_bytes),
                 fault: self.fault,

@@ -393,6 +393,6 @@ mod tests {
         }
         assert_eq!(out(250).len(), EJECTED_ENDPOINTS_MAX);
         meters.retain(|_, _| true, |_, _| false);
-        assert_eq!(out(250), []);
+        assert!(out(250).is_empty());
     }
 }

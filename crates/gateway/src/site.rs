@@ -4,9 +4,13 @@
 //! What all workers share is in a [`SiteSpec`]; a worker's [`Site`] adds the
 //! upstreams with their connections, which it takes over from its predecessor.
 
+mod call;
 mod forwarded;
+mod problem;
+mod query;
 mod reply;
 
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,12 +25,14 @@ use tidegate_runtime::clock;
 use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
 
+pub use self::call::{CallRoute, MethodName};
+use self::call::{Caller, Calling};
 pub use self::forwarded::{ForwardedSpec, ViaName};
 pub use self::reply::{FixedResponse, Redirect};
 use crate::forward::{HeaderEdits, ResponseHop, UpgradePolicy, ViaPolicy, prepare_response};
-use crate::meter::{Meters, RouteCells, SiteMeter, UNROUTED};
+use crate::meter::{CallMeter, Meters, RouteCells, SiteMeter, UNROUTED};
 use crate::route::{Match, Rewrite, RouteTable, path};
-use crate::upstream::{Attempt, Forwarding, Upstream, UpstreamSpec, seed};
+use crate::upstream::{Attempt, Forwarding, ThriftUpstream, Upstream, UpstreamSpec, seed};
 
 /// What a site does, shared by all workers.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct SiteSpec {
     pub routes: RouteTable<Route>,
     /// The upstreams its routes name by position.
     pub upstreams: Vec<UpstreamSpec>,
+    /// Those that are asked in Thrift, which its routes name by position too.
+    pub called: Vec<UpstreamSpec>,
     /// What upstreams are told of the client.
     pub forwarded: ForwardedSpec,
     /// What responses of upstreams are granted, but for the time limits of routes.
@@ -50,6 +58,7 @@ impl SiteSpec {
         Self {
             routes,
             upstreams,
+            called: Vec::new(),
             forwarded: ForwardedSpec::default(),
             client: ClientSettings::default(),
             meter: Meters::default().site(""),
@@ -98,6 +107,8 @@ pub enum Action {
         /// How its path is changed.
         rewrite: Option<Rewrite>,
     },
+    /// It is a call of a Thrift service.
+    Call(Box<CallRoute>),
     /// It is answered here.
     Respond(FixedResponse),
     /// The client is sent elsewhere.
@@ -141,6 +152,11 @@ impl Default for RouteTimeouts {
 pub struct Site {
     spec: Arc<SiteSpec>,
     upstreams: Vec<Rc<Upstream>>,
+    called: Vec<ThriftUpstream>,
+    /// What calls are counted with, if there are any.
+    calls: Option<CallMeter>,
+    /// The number of the last call.
+    sequence_id: Cell<i32>,
     /// By position of the route.
     routes: Vec<RouteState>,
     /// For requests that find no route.
@@ -158,6 +174,11 @@ impl Site {
     /// The worker's upstreams, by position in the specification.
     pub fn upstreams(&self) -> &[Rc<Upstream>] {
         &self.upstreams
+    }
+
+    /// The worker's upstreams that are asked in Thrift, by position in the specification.
+    pub fn called(&self) -> &[ThriftUpstream] {
+        &self.called
     }
 
     async fn answer(&self, exchange: Exchange) -> Result<Response, Fault> {
@@ -189,6 +210,12 @@ impl Site {
         } = match self.step(request, context, cells)? {
             Step::Answered(response) => return Ok(response),
             Step::Forward(passage) => passage,
+            // Boxed: not every site makes calls, and those are larger.
+            Step::Call(route, calling) => {
+                let mut response = Box::pin(self.make(calling, context)).await?;
+                edit(route, &mut response);
+                return Ok(response);
+            }
         };
         let outcome = upstream.exchange(&mut forwarding, attempt, context).await;
         headers::give(forwarding.headers);
@@ -205,6 +232,20 @@ impl Site {
         prepare_response(response.headers_mut(), &hop);
         edit(route, &mut response);
         Ok(response)
+    }
+
+    async fn make(&self, calling: Calling<'_>, context: &Context) -> Result<Response, Fault> {
+        let Some(meter) = &self.calls else {
+            return Err(Fault::new(FaultKind::Internal, "a call without a meter"));
+        };
+        let sequence_id = self.sequence_id.get().wrapping_add(1);
+        self.sequence_id.set(sequence_id);
+        let caller = Caller {
+            upstream: &self.called[calling.route.upstream],
+            meter,
+            sequence_id,
+        };
+        calling.answer(caller, context).await
     }
 
     /// Finds the request's route and does what can be done at once.
@@ -234,6 +275,15 @@ impl Site {
                     attempt: &state.attempt,
                     forwarding: self.prepare(request, rewritten, route, context)?,
                 }));
+            }
+            Action::Call(call) => {
+                let calling = Calling {
+                    route: call,
+                    method: call.method(&found.params),
+                    body_bytes: route.body_bytes,
+                    request,
+                };
+                return Ok(Step::Call(route, calling));
             }
             Action::Respond(fixed) => fixed.response(),
             Action::Redirect(redirect) => redirect.response(&request, context, &found.params)?,
@@ -293,6 +343,7 @@ impl Site {
 enum Step<'a> {
     Answered(Response),
     Forward(Passage<'a>),
+    Call(&'a Route, Calling<'a>),
 }
 
 /// A request on its way to an upstream.
@@ -396,6 +447,13 @@ impl MakeService for SiteFactory {
     type Error = std::convert::Infallible;
 
     fn make_via_ref(&self, old: Option<&Site>) -> Result<Site, Self::Error> {
+        let called = self.spec.called.iter().map(|spec| {
+            let mut predecessors = old.into_iter().flat_map(|old| &old.called);
+            let old = predecessors.find(|upstream| **upstream.name() == *spec.name);
+            let cells = self.spec.meter.upstream(&spec.name);
+            ThriftUpstream::new(spec, old, seed()).metered(cells)
+        });
+        let called: Vec<_> = called.collect();
         let predecessor = |spec: &UpstreamSpec| {
             old?.upstreams
                 .iter()
@@ -424,6 +482,9 @@ impl MakeService for SiteFactory {
         Ok(Site {
             spec: self.spec.clone(),
             upstreams,
+            calls: (!called.is_empty()).then(|| CallMeter::new(&self.spec.meter)),
+            called,
+            sequence_id: Cell::new(0),
             routes,
             unrouted: self.spec.meter.route(&UNROUTED.into()),
         })

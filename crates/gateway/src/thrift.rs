@@ -129,7 +129,11 @@ fn outcome_of(outcome: &Result<Answer, Fault>) -> CallOutcome {
 }
 
 /// The call as the upstream gets it.
-fn translated(mut call: Message, spelling: Spelling, limits: &Limits) -> Result<Message, Fault> {
+pub(crate) fn translated(
+    mut call: Message,
+    spelling: Spelling,
+    limits: &Limits,
+) -> Result<Message, Fault> {
     let wire = Wire {
         transport: spelling.transport.unwrap_or(call.wire.transport),
         protocol: spelling.protocol.unwrap_or(call.wire.protocol),

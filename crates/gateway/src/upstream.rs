@@ -11,6 +11,7 @@ mod availability;
 mod connect;
 mod dial;
 mod exchange;
+mod notes;
 mod pool;
 mod thrift;
 
@@ -29,6 +30,7 @@ use tidegate_runtime::tls::ClientTls;
 pub use self::connect::{ConnectError, Connecting};
 pub use self::dial::{DialError, Dialed};
 pub use self::exchange::{Attempt, Forwarding};
+pub use self::notes::CallNotes;
 pub use self::pool::{Pool, PoolLimits, Pooled};
 pub use self::thrift::{Asking, Retrying, ThriftUpstream};
 use crate::balance::{self, Balance, Balancer, EndpointIndex};

@@ -47,6 +47,7 @@ fn plain() -> Entry<'static> {
         endpoint: Some("10.0.0.1:80"),
         upstream_time: Some(Duration::from_micros(1200)),
         retries: 1,
+        call: None,
         user_agent: Some(b"curl/8"),
         referer: None,
         fault: None,

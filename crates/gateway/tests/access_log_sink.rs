@@ -34,6 +34,7 @@ fn entry(path: &[u8]) -> Entry<'_> {
         endpoint: None,
         upstream_time: None,
         retries: 0,
+        call: None,
         user_agent: None,
         referer: None,
         fault: None,

@@ -113,6 +113,8 @@ pub struct Facts {
     pub upstream_time: Option<Duration>,
     /// Attempts after the first.
     pub retries: u32,
+    /// The method of a service that was called, where a request is a call.
+    pub call: Option<Rc<str>>,
 }
 
 /// A handle on what is known about one request. Cloning it is cheap.

@@ -11,7 +11,9 @@ use tidegate_mqtt::broker::durable::{Durability, Token};
 use tidegate_mqtt::broker::limits::Limits;
 use tidegate_mqtt::broker::shard::ShardId;
 use tidegate_mqtt::broker::time::Moment;
-use tidegate_mqtt::broker::{Broker, ConnectOrigin, ConnectionId, Input, Output, Settings};
+use tidegate_mqtt::broker::{
+    Broker, ConnectOrigin, ConnectionId, Input, Outgoing, Output, Settings,
+};
 use tidegate_mqtt::codec::{
     Connect, ConnectProperties, Delivery, MessageProperties, Packet, PacketIdentifier,
     ProtocolVersion, Publish, QualityOfService, Subscribe, Subscription, SubscriptionOptions, Text,
@@ -22,6 +24,9 @@ use tidegate_mqtt::store::{Batch, Promise, Refused, Reports, Store};
 const NOW: Moment = Moment::from_millis(1_000_000);
 const AWAY: ConnectionId = ConnectionId(1);
 const SENDER: ConnectionId = ConnectionId(2);
+
+/// Messages that the sender has no acknowledgement for.
+const UNACKNOWLEDGED_MAX: u64 = 1_024;
 
 fn main() {
     for (promise, per_turn, turns) in [
@@ -58,12 +63,15 @@ struct Bench {
 
 impl Bench {
     fn new(promise: Promise) -> Self {
-        let directory = tempfile::tempdir_in("target").expect("room below target/");
+        // A real disk, unlike where temporary files are at times.
+        let place = env!("CARGO_TARGET_TMPDIR");
+        let directory = tempfile::tempdir_in(place).expect("room below target/");
         let store = Store::open(directory.path(), promise, 1).expect("a new store");
         let (reports, progress) = Reports::new();
         let limits = Limits {
             queue_messages: 10_000_000,
             queue_bytes: 1 << 31,
+            receive_maximum: u16::MAX,
             ..Limits::default()
         };
         let settings = Settings {
@@ -120,6 +128,7 @@ impl Bench {
 
     /// Publishes so many messages, which are handed over as one commit.
     fn publish(&mut self, count: u32) {
+        self.wait_for_acknowledgements(count);
         for _ in 0..count {
             self.input(Input::Packet {
                 connection: SENDER,
@@ -130,11 +139,16 @@ impl Bench {
     }
 
     fn settle(&mut self) {
+        self.take_outputs();
+        let committed = self.progress.borrow().committed;
+        self.input(Input::Committed(committed));
+        self.take_outputs();
+    }
+
+    fn take_outputs(&mut self) {
         while let Some(output) = self.broker.poll_output() {
             match output {
-                Output::Ready(connection) => {
-                    while self.broker.next_packet(NOW, connection).is_some() {}
-                }
+                Output::Ready(connection) => self.read(connection),
                 Output::Commit(commit) => {
                     self.last = commit.token;
                     let mut batch = Batch::of(ShardId(0), &commit.records);
@@ -149,12 +163,30 @@ impl Bench {
                 Output::Shard { .. } | Output::Published(..) | Output::Stopped => {}
             }
         }
-        let committed = self.progress.borrow().committed;
-        self.input(Input::Committed(committed));
-        while let Some(output) = self.broker.poll_output() {
-            if let Output::Ready(connection) = output {
-                while self.broker.next_packet(NOW, connection).is_some() {}
+    }
+
+    /// Takes what a client is sent.
+    fn read(&mut self, connection: ConnectionId) {
+        while let Some(outgoing) = self.broker.next_packet(NOW, connection) {
+            match outgoing {
+                Outgoing::Packet(Packet::Disconnect(last)) => {
+                    panic!("a client is sent away: {:?}", last.reason)
+                }
+                Outgoing::Close => panic!("a client is sent away"),
+                Outgoing::Packet(_) | Outgoing::Publish(_) => {}
             }
+        }
+    }
+
+    /// Waits, as a client does that has no more than so many messages unacknowledged; each
+    /// commit has `count`.
+    fn wait_for_acknowledgements(&mut self, count: u32) {
+        let is_behind = |bench: &Self| {
+            let committed = bench.progress.borrow().committed;
+            (bench.last.0 - committed.0) * u64::from(count) > UNACKNOWLEDGED_MAX
+        };
+        while is_behind(self) {
+            std::thread::sleep(Duration::from_micros(50));
         }
     }
 

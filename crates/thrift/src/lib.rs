@@ -1,7 +1,8 @@
-//! Apache Thrift for Tidegate, without an IDL.
+//! Apache Thrift for Tidegate: without an IDL, and with one where it takes that.
 //!
 //! [`codec`] turns bytes into messages and back, of which it reads the envelope
-//! alone: method, message type, sequence id and headers. [`server`] runs a
+//! alone: method, message type, sequence id and headers. By an IDL it also puts bodies
+//! into JSON and back. [`server`] runs a
 //! [`ThriftHandler`] on accepted connections; [`client`] asks other servers.
 //!
 //! The path of a call: [`server`] decodes → the [`ThriftHandler`] chain → (in a

@@ -14,8 +14,11 @@ use tokio::io::AsyncWrite;
 use crate::codec::{DecodeError, Decoder, EncodeError, Limits, Message, encode_head};
 
 /// How much more memory is set aside at a time for a message that is larger than what has
-/// arrived of it: a length alone costs a peer nothing.
+/// arrived of it.
 const GROWTH_BYTES_MAX: usize = 256 * 1024;
+
+/// How much that is as long as little has arrived: a length alone costs a peer nothing.
+const GROWTH_BYTES_FIRST: usize = 64 * 1024;
 
 /// Bodies of fewer bytes are copied behind their heads: cheaper than a second slice.
 const COPIED_BYTES_MAX: usize = 512;
@@ -76,8 +79,8 @@ impl Wire {
             None => self.input.len(),
         };
         let spare = self.input.capacity() - self.input.len();
-        if spare < wanted.clamp(1, GROWTH_BYTES_MAX) {
-            let growth = wanted.clamp(BufferSize::Head.bytes(), GROWTH_BYTES_MAX);
+        let growth = growth(self.input.len(), wanted);
+        if spare < wanted.clamp(1, growth) {
             self.input.reserve(growth);
         }
         let read = ready!(self.io.poll_read_into(cx, &mut self.input))?;
@@ -160,6 +163,12 @@ impl Wire {
     }
 }
 
+/// How much room is made for `wanted` more bytes of a message of which some have `arrived`.
+fn growth(arrived: usize, wanted: usize) -> usize {
+    let most = (4 * arrived).clamp(GROWTH_BYTES_FIRST, GROWTH_BYTES_MAX);
+    wanted.clamp(BufferSize::Head.bytes(), most)
+}
+
 /// Why no message was received.
 #[derive(Debug)]
 pub(crate) enum ReceiveError {
@@ -176,5 +185,21 @@ impl From<DecodeError> for ReceiveError {
 impl From<io::Error> for ReceiveError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_in_proportion_to_what_has_arrived() {
+        let message = 16 << 20;
+        assert_eq!(growth(4, message), GROWTH_BYTES_FIRST);
+        assert_eq!(growth(40_000, message), 160_000);
+        assert_eq!(growth(1 << 20, message), GROWTH_BYTES_MAX);
+        // What is known to be small gets what it needs.
+        assert_eq!(growth(4096, 50_000), 50_000);
+        assert_eq!(growth(4096, 10), BufferSize::Head.bytes());
     }
 }

@@ -156,11 +156,15 @@ impl Assembler {
     ) -> Result<SiteChange, AssembleError> {
         let tls = self.tls(server)?;
         let brokers = |name: &str| self.exchanges.of(name, settings);
-        let upstreams = upstreams::specs(settings, server, common)?;
+        let upstreams = || upstreams::specs(settings, server, common);
         let meter = self.meters.site(server.name.as_str());
         let chain = match &server.protocol {
             Protocol::Http => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
+                let upstreams = chain::Upstreams {
+                    forwarded: upstreams::forwarded(settings, server, common)?,
+                    called: upstreams::called(settings, server, common)?,
+                };
                 chain::site(server, upstreams, &brokers, tls, log, meter)?
             }
             Protocol::Mqtt(mqtt) => {
@@ -170,12 +174,12 @@ impl Assembler {
             }
             Protocol::Tcp(tcp) => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
-                tcp::site(server, tcp, upstreams, tls, log, meter)?
+                tcp::site(server, tcp, upstreams()?, tls, log, meter)?
             }
             Protocol::Detect(detect) => detect::site(server, detect, tls),
             Protocol::Thrift(thrift) => {
                 let log = log_mode(settings, server, common.access_log.as_ref());
-                thrift::site(server, thrift, upstreams, tls, log, meter)
+                thrift::site(server, thrift, upstreams()?, tls, log, meter)
             }
         };
         Ok(Change::Deploy {
@@ -253,7 +257,9 @@ impl Assembler {
             server(site).is_some_and(|it| matches!(it.protocol, Protocol::Tcp(_)))
         });
         self.meters.retain_calls(|site| {
-            server(site).is_some_and(|it| matches!(it.protocol, Protocol::Thrift(_)))
+            server(site).is_some_and(|it| {
+                matches!(it.protocol, Protocol::Thrift(_)) || !it.called_upstreams().is_empty()
+            })
         });
         self.meters.retain(
             |site, route| {

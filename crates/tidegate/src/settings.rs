@@ -46,7 +46,9 @@ pub use mqtt::{Hook, Mqtt};
 pub use plan::{Plan, plan};
 pub use process::{AccessLog, Dns, LogTarget, Runtime};
 pub use report::{Colour, Located, Related, Report};
-pub use route::{Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts};
+pub use route::{
+    Action, HeaderEdits, Redirect, Respond, Route, RouteLimits, RouteTimeouts, ThriftCall,
+};
 pub use server::{Forwarded, Listen, Protocol, Server};
 pub use store::Store;
 pub(crate) use tcp::every_path;

@@ -17,6 +17,11 @@ fn all_examples_load() {
     ] {
         std::fs::write(directory.path().join(file), "").unwrap();
     }
+    std::fs::copy(
+        examples.join("users.thrift"),
+        directory.path().join("users.thrift"),
+    )
+    .unwrap();
     let mut loaded = 0;
     for entry in std::fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();

@@ -15,7 +15,7 @@ pub const SHORT_FIELD_BYTES_MAX: usize = 256;
 
 /// A bound on a whole line: every text at its limit and every byte of it escaped.
 pub const LINE_BYTES_MAX: usize = 4 * LONG_FIELD_BYTES_MAX * ESCAPED_BYTES_MAX
-    + 8 * SHORT_FIELD_BYTES_MAX * ESCAPED_BYTES_MAX
+    + 9 * SHORT_FIELD_BYTES_MAX * ESCAPED_BYTES_MAX
     + 1024;
 
 /// `\u001f`: the most output one byte of input makes.
@@ -63,6 +63,8 @@ pub struct Entry<'a> {
     pub upstream_time: Option<Duration>,
     /// How often the request was sent again.
     pub retries: u32,
+    /// The method of a service that was called, where a request is a call.
+    pub call: Option<&'a str>,
     /// The `User-Agent` field.
     pub user_agent: Option<&'a [u8]>,
     /// The `Referer` field.
@@ -93,6 +95,7 @@ impl Entry<'_> {
             line.number("upstream_us", microseconds(time));
         }
         line.number("retries", self.retries);
+        line.short("call", self.call);
         line.long("user_agent", self.user_agent);
         line.long("referer", self.referer);
         line.short("fault", self.fault);

@@ -136,7 +136,7 @@ impl PathPattern {
     }
 
     /// The name of what follows a prefix or stands for `{*rest}`.
-    pub(super) fn rest_name(&self) -> Option<&str> {
+    pub fn rest_name(&self) -> Option<&str> {
         match self.reach {
             Reach::Whole => None,
             Reach::Rest | Reach::Prefix => self.params.last().map(AsRef::as_ref),

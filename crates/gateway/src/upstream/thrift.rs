@@ -13,11 +13,12 @@ use tidegate_http::client::Readiness;
 use tidegate_runtime::clock::Tick;
 use tidegate_thrift::client::{self, ClientConnection, ClientSettings, Progress};
 use tidegate_thrift::codec::{Message, Transport};
-use tidegate_thrift::{Context, Fault, FaultKind};
+use tidegate_thrift::{Fault, FaultKind};
 
 use super::availability::Use;
 use super::connect::{ConnectError, Connecting, connect_stream};
 use super::exchange::Tries;
+use super::notes::CallNotes;
 use super::pool::{Pool, Pooled};
 use super::{Upstream, UpstreamSpec};
 use crate::balance::EndpointIndex;
@@ -170,17 +171,16 @@ impl ThriftUpstream {
         &self,
         call: &Message,
         asking: &Asking,
-        context: &Context,
+        notes: &impl CallNotes,
     ) -> Result<Option<Message>, Fault> {
         let upstream = &self.upstream;
-        context.note(|facts| facts.upstream = Some(Rc::clone(&upstream.name)));
+        notes.upstream(&upstream.name);
         let mut tries = Tries::of(upstream.spec.retries);
         let mut fault = None;
         while let Some(index) = upstream.pick(&tries) {
-            let name = &upstream.endpoint(index).name;
-            context.note(|facts| facts.endpoint = Some(Rc::clone(name)));
+            notes.endpoint(&upstream.endpoint(index).name);
             let _in_flight = upstream.balancer.start(index);
-            let outcome = self.ask_endpoint(index, call, asking, context).await;
+            let outcome = self.ask_endpoint(index, call, asking, notes).await;
             if let Some(how) = outcome.judge() {
                 upstream.note(index, how);
             }
@@ -192,7 +192,7 @@ impl ThriftUpstream {
                     if !tries.spend(index) {
                         break;
                     }
-                    context.note(|facts| facts.retries += 1);
+                    notes.retry();
                 }
             }
         }
@@ -204,7 +204,7 @@ impl ThriftUpstream {
         index: EndpointIndex,
         call: &Message,
         asking: &Asking,
-        context: &Context,
+        notes: &impl CallNotes,
     ) -> Outcome {
         let endpoint = self.upstream.endpoint(index);
         let cells = &self.upstream.cells;
@@ -213,7 +213,7 @@ impl ThriftUpstream {
             match self.send(kept, index, call, asking).await {
                 // Closed while it was kept, which is no fault of the endpoint: it gets one
                 // more try, on a new connection.
-                Outcome::Elsewhere(_) => context.note(|facts| facts.retries += 1),
+                Outcome::Elsewhere(_) => notes.retry(),
                 outcome => return outcome,
             }
         }

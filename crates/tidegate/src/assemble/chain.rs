@@ -10,10 +10,10 @@ use tidegate_gateway::logged::{LogMode, LoggedFactory};
 use tidegate_gateway::meter::SiteMeter;
 use tidegate_gateway::route::{RouteSpec, RouteTable};
 use tidegate_gateway::site::{
-    Action, FixedResponse, ForwardedSpec, Redirect, Route, RouteTimeouts, SiteFactory, SiteSpec,
-    ViaName,
+    Action, CallRoute, FixedResponse, ForwardedSpec, Redirect, Route, RouteTimeouts, SiteFactory,
+    SiteSpec, ViaName,
 };
-use tidegate_gateway::upstream::UpstreamSpec;
+use tidegate_gateway::upstream::{Asking, UpstreamSpec};
 use tidegate_http::client::ClientSettings;
 use tidegate_http::h1::codec::Limits;
 use tidegate_http::server::{Http2, HttpServerFactory, ServerSettings, ServerTimeouts};
@@ -24,6 +24,8 @@ use tidegate_runtime::tls::{TlsFactory, TlsMode};
 use tidegate_service::layer::layer_fn;
 use tidegate_service::stack::FactoryStack;
 use tidegate_service::{ArcAsyncMakeService, BoxedService};
+use tidegate_thrift::client::ClientSettings as ThriftClientSettings;
+use tidegate_thrift::codec::JsonOptions;
 
 use super::AssembleError;
 use super::any_error::{AnyErrorFactory, ConnectionError, MakeError};
@@ -36,9 +38,17 @@ pub type SiteChain = ArcAsyncMakeService<BoxedService<Accepted, (), ConnectionEr
 /// Where the cores of a broker meet, by its server's name.
 pub(super) type Brokers<'a> = &'a dyn Fn(&str) -> Result<Arc<Exchange>, AssembleError>;
 
+/// The upstreams of a site, which its routes name by position.
+pub(super) struct Upstreams {
+    /// Those that requests are sent on to.
+    pub(super) forwarded: Vec<UpstreamSpec>,
+    /// Those that are asked in Thrift.
+    pub(super) called: Vec<UpstreamSpec>,
+}
+
 pub(super) fn site(
     server: &Server,
-    upstreams: Vec<UpstreamSpec>,
+    upstreams: Upstreams,
     brokers: Brokers<'_>,
     tls: TlsMode,
     log: LogMode,
@@ -46,7 +56,8 @@ pub(super) fn site(
 ) -> Result<SiteChain, AssembleError> {
     let routes = SiteFactory::new(SiteSpec {
         routes: routes(server, &upstreams, brokers)?,
-        upstreams,
+        upstreams: upstreams.forwarded,
+        called: upstreams.called,
         forwarded: forwarded(&server.forwarded),
         client: ClientSettings::default(),
         meter,
@@ -133,7 +144,7 @@ fn forwarded(settings: &settings::Forwarded) -> ForwardedSpec {
 
 fn routes(
     server: &Server,
-    upstreams: &[UpstreamSpec],
+    upstreams: &Upstreams,
     brokers: Brokers<'_>,
 ) -> Result<RouteTable<Route>, AssembleError> {
     let specs = server.routes.iter().map(|route| {
@@ -154,12 +165,12 @@ pub(super) fn route_name(route: &settings::Route) -> String {
 
 fn target(
     route: &settings::Route,
-    upstreams: &[UpstreamSpec],
+    upstreams: &Upstreams,
     brokers: Brokers<'_>,
 ) -> Result<Route, AssembleError> {
     Ok(Route {
         name: route_name(route).into(),
-        action: action(&route.action, upstreams, brokers)?,
+        action: action(route, upstreams, brokers)?,
         request_headers: edits(&route.request_headers),
         response_headers: edits(&route.response_headers),
         timeouts: RouteTimeouts {
@@ -181,13 +192,13 @@ pub(super) fn position(name: &str, upstreams: &[UpstreamSpec]) -> usize {
 }
 
 fn action(
-    action: &settings::Action,
-    upstreams: &[UpstreamSpec],
+    route: &settings::Route,
+    upstreams: &Upstreams,
     brokers: Brokers<'_>,
 ) -> Result<Action, AssembleError> {
-    Ok(match action {
+    Ok(match &route.action {
         settings::Action::Upstream { name, rewrite } => Action::Upstream {
-            upstream: position(name, upstreams),
+            upstream: position(name, &upstreams.forwarded),
             rewrite: rewrite.clone(),
         },
         settings::Action::Respond(respond) => {
@@ -208,7 +219,38 @@ fn action(
             let route = BrokerRoute::new(brokers(name)?, handshake.clone());
             Action::Handler(Arc::new(route))
         }
+        settings::Action::Thrift(call) => {
+            Action::Call(Box::new(call_route(route, call, &upstreams.called)))
+        }
     })
+}
+
+fn call_route(
+    route: &settings::Route,
+    call: &settings::ThriftCall,
+    upstreams: &[UpstreamSpec],
+) -> CallRoute {
+    CallRoute {
+        schema: Arc::clone(&call.schema),
+        service: call.service.as_str().into(),
+        method: call.method.clone(),
+        gets: call.gets.clone(),
+        upstream: position(&call.upstream, upstreams),
+        spelling: call.spelling,
+        asking: Asking {
+            connect_timeout: route.timeouts.upstream_connect,
+            client: ThriftClientSettings {
+                response_timeout: route.timeouts.upstream_response,
+                limits: call.limits,
+            },
+            retrying: call.retrying,
+        },
+        json: JsonOptions {
+            long_integers: call.long_integers,
+            limits: call.limits,
+        },
+        exceptions: call.exceptions.clone(),
+    }
 }
 
 /// Settings refuse the fields these refuse, so that nothing is lost here.

@@ -1,5 +1,6 @@
 //! The upstreams of one site, from settings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
@@ -10,31 +11,73 @@ use tidegate_gateway::upstream::{
 use tidegate_runtime::tls::{ClientTls, ClientTlsOptions, Roots};
 
 use super::{AssembleError, Common};
-use crate::settings::{self, Endpoint, HostHeader, Protocol, Server, Settings, Upstream, Verify};
+use crate::settings::{self, Endpoint, HostHeader, Server, Settings, Upstream, Verify};
 
+/// Those of a server that is not one of HTTP.
 pub(super) fn specs(
     settings: &Settings,
     server: &Server,
     common: &Common,
 ) -> Result<Vec<UpstreamSpec>, AssembleError> {
-    settings
-        .upstreams_of(server)
-        .iter()
-        .filter_map(|name| settings.upstreams.get(name))
-        .map(|upstream| spec(server, upstream, common))
+    named(
+        &settings.upstreams_of(server),
+        settings,
+        common,
+        Spoken::Other,
+    )
+}
+
+/// Those that HTTP requests are sent on to.
+pub(super) fn forwarded(
+    settings: &Settings,
+    server: &Server,
+    common: &Common,
+) -> Result<Vec<UpstreamSpec>, AssembleError> {
+    named(
+        &server.forwarded_upstreams(),
+        settings,
+        common,
+        Spoken::Http,
+    )
+}
+
+/// Those that the routes of an HTTP server ask in Thrift.
+pub(super) fn called(
+    settings: &Settings,
+    server: &Server,
+    common: &Common,
+) -> Result<Vec<UpstreamSpec>, AssembleError> {
+    named(&server.called_upstreams(), settings, common, Spoken::Other)
+}
+
+/// What is spoken with an upstream.
+#[derive(Clone, Copy)]
+enum Spoken {
+    Http,
+    /// Something that has no name in TLS.
+    Other,
+}
+
+fn named(
+    names: &BTreeSet<String>,
+    settings: &Settings,
+    common: &Common,
+    spoken: Spoken,
+) -> Result<Vec<UpstreamSpec>, AssembleError> {
+    let upstreams = names.iter().filter_map(|name| settings.upstreams.get(name));
+    upstreams
+        .map(|upstream| spec(upstream, common, spoken))
         .collect()
 }
 
 fn spec(
-    server: &Server,
     upstream: &Upstream,
     common: &Common,
+    spoken: Spoken,
 ) -> Result<UpstreamSpec, AssembleError> {
-    let application_protocols = match server.protocol {
-        Protocol::Http => vec![b"http/1.1".to_vec()],
-        Protocol::Mqtt(_) | Protocol::Tcp(_) | Protocol::Detect(_) | Protocol::Thrift(_) => {
-            Vec::new()
-        }
+    let application_protocols = match spoken {
+        Spoken::Http => vec![b"http/1.1".to_vec()],
+        Spoken::Other => Vec::new(),
     };
     let tls = upstream.tls.as_ref();
     let tls = tls.map(|tls| client(upstream, tls, application_protocols));

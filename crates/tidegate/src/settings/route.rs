@@ -1,9 +1,11 @@
 //! `[[servers.NAME.routes]]`: which requests, and what happens to them.
 
 mod action;
+mod call;
 mod headers;
 
 pub use action::{Action, Redirect, Respond};
+pub use call::ThriftCall;
 pub use headers::HeaderEdits;
 
 use super::findings::{Finding, Mention};
@@ -198,17 +200,37 @@ fn read_path(section: &mut Section<'_>) -> Option<Mention<PathPattern>> {
 impl Settings {
     /// The names of the upstreams that `server` sends requests to.
     pub fn upstreams_of(&self, server: &Server) -> BTreeSet<String> {
-        let actions = server.routes.iter().map(|route| &route.action);
-        actions
-            .filter_map(|action| match action {
-                Action::Upstream { name, .. } => Some(name.clone()),
-                Action::Respond(_) | Action::Redirect(_) | Action::Broker { .. } => None,
-            })
+        server
+            .forwarded_upstreams()
+            .into_iter()
+            .chain(server.called_upstreams())
             .chain(match &server.protocol {
                 Protocol::Tcp(tcp) => tcp.upstreams().into_iter().cloned().collect(),
                 Protocol::Thrift(thrift) => thrift.upstreams().cloned().collect(),
                 Protocol::Http | Protocol::Mqtt(_) | Protocol::Detect(_) => Vec::new(),
             })
             .collect()
+    }
+}
+
+impl Server {
+    /// The names of the upstreams that its routes send HTTP requests on to.
+    pub fn forwarded_upstreams(&self) -> BTreeSet<String> {
+        let actions = self.routes.iter().map(|route| &route.action);
+        let names = actions.filter_map(|action| match action {
+            Action::Upstream { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// The names of the upstreams that its routes ask in Thrift.
+    pub fn called_upstreams(&self) -> BTreeSet<String> {
+        let actions = self.routes.iter().map(|route| &route.action);
+        let names = actions.filter_map(|action| match action {
+            Action::Thrift(call) => Some(call.upstream.clone()),
+            _ => None,
+        });
+        names.collect()
     }
 }

@@ -71,6 +71,8 @@ fn the_full_example_shows_every_key() {
     for file in ["web.crt", "web.key", "ca.pem", "admin.token"] {
         std::fs::write(directory.path().join(file), "").unwrap();
     }
+    let idl = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/users.thrift");
+    std::fs::copy(idl, directory.path().join("users.thrift")).unwrap();
     let uncommented = full()
         .lines()
         .map(|line| match line.strip_prefix('#') {

@@ -74,6 +74,34 @@ fn clients_over_tls_are_served_in_every_transport() {
 }
 
 #[test]
+fn a_door_gives_plain_clients_and_those_over_tls_to_servers_of_their_own() {
+    let backend = Backend::start();
+    let place = Place::new();
+    let chain = write_pair(&place, "web");
+    let listen = free_address();
+    let mut text = gateway(listen, &[backend.address], "", "").replace(
+        &format!("protocol = \"thrift\"\nlisten = \"{listen}\""),
+        "protocol = \"thrift\"",
+    );
+    text += &format!(
+        "[servers.door]\nprotocol = \"detect\"\nlisten = \"{listen}\"\n\
+         detect = {{ thrift = \"calls\", tls = \"secure\" }}\n\
+         [servers.secure]\nprotocol = \"thrift\"\nupstream = \"app\"\n{PAIR}\n"
+    );
+    let _process = place.start(&text);
+    for transport in EACH {
+        for protocol in [Protocol::Binary, Protocol::BinaryOld, Protocol::Compact] {
+            let message = call(wire(transport, protocol), "get", 1);
+            assert_eq!(Peer::connect(listen).ask(&message).body, message.body);
+            let stream = TcpStream::connect(listen).unwrap();
+            stream.set_read_timeout(Some(DEADLINE)).unwrap();
+            let answer = Peer::of(tls::over(stream, &chain)).ask(&message);
+            assert_eq!(answer.body, message.body);
+        }
+    }
+}
+
+#[test]
 fn an_upstream_is_asked_over_tls_and_by_its_name() {
     let place = Place::new();
     write_pair(&place, "app");

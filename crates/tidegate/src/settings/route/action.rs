@@ -1,7 +1,8 @@
-//! What a route does: send the request on, answer it, send the client elsewhere, or let
-//! it into a broker.
+//! What a route does: send the request on, answer it, send the client elsewhere, let it into
+//! a broker, or call a service.
 
 use super::PREFIX;
+use super::call::ThriftCall;
 use super::headers::{self, fields};
 use crate::settings::findings::Finding;
 use crate::settings::references::References;
@@ -34,6 +35,8 @@ pub enum Action {
         /// What is agreed to.
         handshake: Handshake,
     },
+    /// `thrift = { ... }`: it is a call of a Thrift service.
+    Thrift(Box<ThriftCall>),
 }
 
 /// A fixed response.
@@ -58,7 +61,7 @@ pub struct Redirect {
     pub status: StatusCode,
 }
 
-const ACTIONS: [&str; 4] = ["upstream", "respond", "redirect", "broker"];
+const ACTIONS: [&str; 5] = ["upstream", "respond", "redirect", "broker", "thrift"];
 
 /// Reads the one action of a route that is for `path`, as far as that is known.
 pub(super) fn read(
@@ -87,11 +90,17 @@ pub(super) fn read(
     });
     let broker = broker.optional();
     let handshake = section.table("websocket", read_handshake);
-    let one = "one of `upstream`, `respond`, `redirect` and `broker`";
+    let thrift = section.optional_table("thrift", |section| {
+        ThriftCall::read(section, path, references).map(Box::new)
+    });
+    let one = "one of `upstream`, `respond`, `redirect`, `broker` and `thrift`";
     section.require_one(&ACTIONS, one);
     section.at_most_one(&ACTIONS, &format!("only {one}"));
     only_with(section, "rewrite", "upstream");
     only_with(section, "websocket", "broker");
+    if let Some(thrift) = thrift? {
+        return Some(Action::Thrift(thrift));
+    }
     match (upstream?, respond?, redirect?, broker?) {
         (Some(name), ..) => Some(Action::Upstream {
             name,
