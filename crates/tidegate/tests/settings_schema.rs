@@ -32,7 +32,7 @@ const FILES: [&str; 13] = [
 ];
 
 /// Tables whose keys are the user's.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "servers",
     "upstreams",
     "commands",
@@ -41,6 +41,7 @@ const FREE: [&str; 8] = [
     "add",
     "headers",
     "claims",
+    "exceptions",
 ];
 
 fn examples() -> PathBuf {
@@ -52,6 +53,8 @@ fn place() -> TempDir {
     for file in FILES {
         std::fs::write(place.path().join(file), "").unwrap();
     }
+    let idl = "users.thrift";
+    std::fs::copy(examples().join(idl), place.path().join(idl)).unwrap();
     place
 }
 

@@ -127,6 +127,15 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Whether this is an outline and no value; it then notes that `shape` may be here.
+    pub(super) fn is_outlined(&self, shape: Shape) -> bool {
+        if let Content::Outlined(shapes) = &self.content {
+            shapes.add(shape);
+            return true;
+        }
+        false
+    }
+
     /// The elements of an array.
     pub(super) fn items(&self, expected: &str) -> Option<Vec<Self>> {
         match &self.content {

@@ -18,6 +18,7 @@ use toml::de::DeValue;
 
 use crate::settings::findings::{Finding, Mention, Span};
 use crate::settings::found::{Found, all, quoted};
+use crate::settings::outline::Shape;
 use crate::settings::references::References;
 use crate::settings::scalars::Zero;
 use crate::settings::section::Section;
@@ -53,6 +54,7 @@ const DEPTH_MAX: u32 = 100;
 
 const IDL: &str = "the path of a Thrift IDL file";
 const METHODS: &str = "names of methods, as [\"get\", \"list\"]";
+const IDEMPOTENT: &str = "Whether calls may be made again though they may have been carried out.";
 const EXCEPTIONS: &str = "names of exceptions and their statuses, as { NotFound = 404 }";
 
 impl ThriftCall {
@@ -61,34 +63,38 @@ impl ThriftCall {
         path: Option<&PathPattern>,
         references: &References,
     ) -> Option<Self> {
+        section.about("Requests are calls of a Thrift service, in JSON.");
         let expected = "the name of an upstream";
         let upstream = section.read("upstream", expected, |found| {
             let name = found.text(expected)?.to_owned();
             references.upstream(found.mention(name.clone()));
             Some(name)
         });
-        let upstream = upstream.required();
+        let upstream = upstream.about("The upstream that is called.").required();
         let idl = section.read("idl", IDL, |found| {
             let idl = read_idl(found)?;
             Some(found.mention(idl))
         });
-        let idl = idl.required();
+        let idl = idl.about("What declares the service.").required();
         let expected = "the name of a service in the IDL";
         let service = section.read("service", expected, |found| {
             let name = found.text(expected)?;
             compile(found, idl.as_ref()?, name).map(|schema| (name.to_owned(), Arc::new(schema)))
         });
-        let service = service.required();
+        let service = service.about("The service that is called.").required();
         let schema = service.as_ref().map(|(_, schema)| &**schema);
         let method = read_method(section, path, schema);
         let gets = section.read("get", METHODS, |found| read_gets(found, schema));
+        let gets = gets.about("Methods that may be called with GET, their arguments in the query.");
         let gets = gets.or(BTreeSet::new());
         let exceptions = section.read("exceptions", EXCEPTIONS, |found| {
             read_exceptions(found, schema)
         });
+        let exceptions = exceptions.about("The statuses of exceptions; 422 for others.");
         let exceptions = exceptions.or(BTreeMap::new());
         let spelling = read_spelling(section);
-        let retrying = match section.boolean("idempotent").or(false) {
+        let idempotent = section.boolean("idempotent").about(IDEMPOTENT);
+        let retrying = match idempotent.or(false) {
             true => Retrying::Unanswered,
             false => Retrying::Unsent,
         };
@@ -96,12 +102,19 @@ impl ThriftCall {
             ("number", LongIntegers::Number),
             ("string", LongIntegers::Text),
         ];
-        let long_integers = section.choice("i64", &integers).or(LongIntegers::Number);
+        let long_integers = section
+            .choice("i64", &integers)
+            .about("What an `i64` is in JSON.");
+        let long_integers = long_integers.or(LongIntegers::Number);
         let limits = Limits {
             message_bytes: section
                 .memory("message_bytes", Zero::Refused)
+                .about("A call or its answer, in Thrift or in JSON.")
                 .or(Limits::default().message_bytes),
-            depth: section.integer("depth", 1..=DEPTH_MAX).or(64) as usize,
+            depth: section
+                .integer("depth", 1..=DEPTH_MAX)
+                .about("Structures within structures.")
+                .or(64) as usize,
             ..Limits::default()
         };
         let (service, schema) = service?;
@@ -128,6 +141,7 @@ fn read_spelling(section: &mut Section<'_>) -> Spelling {
         ("ttheader_framed", Transport::TtHeaderFramed),
     ];
     let transport = section.choice("transport", &transports);
+    let transport = transport.about("The transport of the calls.");
     let transport = transport.or(Transport::Framed);
     let protocols = [
         ("binary", Protocol::Binary),
@@ -135,11 +149,14 @@ fn read_spelling(section: &mut Section<'_>) -> Spelling {
         ("compact", Protocol::Compact),
     ];
     let protocol = section.choice("protocol", &protocols);
+    let protocol = protocol.about("The protocol of the calls.");
     let protocol = protocol.or(Protocol::Binary);
+    let multiplexed = section.boolean("multiplexed");
+    let multiplexed = multiplexed.about("Whether methods are called as `Service:method`.");
     Spelling {
         transport: Some(transport),
         protocol: Some(protocol),
-        service: match section.boolean("multiplexed").or(false) {
+        service: match multiplexed.or(false) {
             true => ServicePrefix::Keep,
             false => ServicePrefix::Remove,
         },
@@ -156,6 +173,7 @@ fn read_method(
     let method = section.read("method", expected, |found| {
         known_method(found, found.text(expected)?, schema)
     });
+    let method = method.about("The one method that is called; else the path names it.");
     if let Some(name) = method.optional()? {
         return Some(MethodName::Always(name));
     }
@@ -227,15 +245,21 @@ fn read_exceptions(
     found: &Found<'_>,
     schema: Option<&Schema>,
 ) -> Option<BTreeMap<Box<str>, StatusCode>> {
-    let schema = schema?;
     let entries = found.entries(EXCEPTIONS)?;
     let entries = all(entries.into_iter().map(|(name, span, found)| {
+        if found.is_outlined(Shape::Integer {
+            low: 400,
+            high: 599,
+        }) {
+            return None;
+        }
+        let schema = schema?;
         if !schema.exceptions().any(|known| known == name) {
             let known = schema.exceptions().collect();
             return refuse_name_at(span, &found, ("exception", name), known);
         }
         let status = match found.value() {
-            DeValue::Integer(status) => status.as_str().parse().ok(),
+            Some(DeValue::Integer(status)) => status.as_str().parse().ok(),
             _ => None,
         };
         let status = status.filter(|status| (400..=599_u16).contains(status));
