@@ -70,20 +70,6 @@ pub(crate) struct Ejected {
 }
 
 /// Decides who is out; see the module.
-///
-/// ```
-/// use tidegate_gateway::balance::EndpointIndex;
-/// use tidegate_gateway::ejection::{EjectionPolicy, Ejector};
-/// use tidegate_runtime::clock::Tick;
-///
-/// let policy = EjectionPolicy { failures: 2, ..EjectionPolicy::default() };
-/// let ejector = Ejector::new(policy, ["10.0.0.1:80", "10.0.0.2:80"], None);
-/// let (first, now) = (EndpointIndex(0), Tick::from_millis(1000));
-/// assert_eq!(ejector.failed(first, now), None);
-/// assert!(ejector.failed(first, now).is_some());
-/// assert!(ejector.is_out(first, now));
-/// assert!(!ejector.is_out(first, now + policy.base));
-/// ```
 #[derive(Debug)]
 pub(crate) struct Ejector {
     policy: EjectionPolicy,

@@ -37,17 +37,6 @@ pub(crate) enum Transition {
 }
 
 /// What is thought, and how much speaks against it.
-///
-/// ```
-/// use tidegate_gateway::health::{Answer, Standing, Thresholds, Transition};
-///
-/// let thresholds = Thresholds { healthy: 1, unhealthy: 2 };
-/// let mut standing = Standing::default();
-/// assert_eq!(standing.input(Answer::Bad, thresholds), None);
-/// assert_eq!(standing.input(Answer::Bad, thresholds), Some(Transition::Failed));
-/// assert!(!standing.is_healthy());
-/// assert_eq!(standing.input(Answer::Good, thresholds), Some(Transition::Recovered));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     is_healthy: bool,
