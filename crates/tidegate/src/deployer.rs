@@ -246,7 +246,8 @@ impl Deployer {
 
     /// The files that what is deployed was made from.
     pub fn files(&self) -> Contents {
-        self.files.values().flat_map(Files::contents).collect()
+        let files = self.files.values().flat_map(Files::contents);
+        files.chain(self.settings.read_files.clone()).collect()
     }
 
     /// What every worker serves.

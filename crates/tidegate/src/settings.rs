@@ -65,6 +65,7 @@ pub use tls::{Certificate, ClientCertificates, Tls, TlsVersion, UpstreamTls, Ver
 pub use upstream::{Endpoint, HostHeader, Pool, Upstream};
 pub use websocket::WebSocket;
 
+use crate::watch::Contents;
 use findings::{Finding, Findings, Span};
 use found::{Found, quoted};
 use references::References;
@@ -101,6 +102,8 @@ pub struct Settings {
     pub upstreams: BTreeMap<String, Upstream>,
     /// All of it as one tree, for people.
     pub effective: Effective,
+    /// The files that are a part of it, as they were read: IDLs.
+    pub read_files: Contents,
 }
 
 /// Where in the file something is written, from 1; columns count characters.
@@ -202,6 +205,7 @@ fn read(text: &str, base: &Path) -> (Option<Settings>, Findings) {
     });
     if let Some(settings) = &mut settings {
         settings.effective = Effective::of(&document, findings.defaults());
+        settings.read_files = findings.read_files();
     }
     // A mistyped [upstreams] is reported as that, and not by each route again.
     let (defined, misnamed): (Vec<_>, Vec<_>) = document
@@ -258,6 +262,7 @@ impl Settings {
             servers: servers?,
             upstreams,
             effective: Effective::default(),
+            read_files: Contents::new(),
         })
     }
 }

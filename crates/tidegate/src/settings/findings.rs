@@ -6,6 +6,7 @@
 
 use super::effective::Defaults;
 use super::syntax::Lost;
+use crate::watch::{Content, Contents};
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
@@ -132,6 +133,8 @@ pub(super) struct Findings {
     /// Every key some section offers.
     offered: RefCell<Vec<Offer>>,
     defaults: Defaults,
+    /// Other files that were read, as they were.
+    read_files: RefCell<Contents>,
 }
 
 impl Findings {
@@ -157,6 +160,17 @@ impl Findings {
     /// The defaults that stand in for keys that are absent.
     pub(super) const fn defaults(&self) -> &Defaults {
         &self.defaults
+    }
+
+    /// Another file was read, and held these bytes.
+    pub(super) fn note_read(&self, path: PathBuf, bytes: Option<&[u8]>) {
+        let content = bytes.map(Content::of);
+        self.read_files.borrow_mut().insert(path, content);
+    }
+
+    /// The files noted so far.
+    pub(super) fn read_files(&self) -> Contents {
+        self.read_files.borrow().clone()
     }
 
     /// `path` as the process has to open it.

@@ -278,19 +278,24 @@ fn read_idl(found: &Found<'_>) -> Option<Idl> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return found.refuse(format!("{} is no file", path.display()), IDL);
     };
-    let loaded = Idl::load(name, &mut |name| read_text(&directory.join(name)));
+    let loaded = Idl::load(name, &mut |name| read_text(found, directory.join(name)));
     match loaded {
         Ok(idl) => Some(idl),
         Err(error) => found.refuse(error.to_string(), "an IDL without mistakes"),
     }
 }
 
-fn read_text(path: &PathBuf) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let file = File::open(path).map_err(unreadable)?;
+/// Has the file watched, too.
+fn read_text(found: &Found<'_>, path: PathBuf) -> Result<String, String> {
     let mut bytes = Vec::new();
-    let mut limited = file.take(IDL_FILE_BYTES_MAX as u64 + 1);
-    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    let read = File::open(&path).and_then(|file| {
+        file.take(IDL_FILE_BYTES_MAX as u64 + 1)
+            .read_to_end(&mut bytes)
+    });
+    found
+        .findings()
+        .note_read(path.clone(), read.is_ok().then_some(&bytes));
+    read.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", path.display()))
 }
 
