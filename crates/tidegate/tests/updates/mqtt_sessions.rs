@@ -68,6 +68,10 @@ impl Wire {
                 };
                 Ok((wire, session))
             }
+            // The worker at which the session is at home is closing: there will be another.
+            Packet::ConnectAck(ack) if ack.reason == ReasonCode::ServerBusy => {
+                Err(io::Error::other("asked to try again later"))
+            }
             other => panic!("CONNACK is awaited, not {other:?}"),
         }
     }
