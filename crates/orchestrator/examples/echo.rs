@@ -20,7 +20,6 @@ use tidegate_service::{MakeService, Service};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 // ANCHOR_END: imports
-
 // ANCHOR: codec
 const LINE_BYTES_MAX: usize = 1024;
 
@@ -42,9 +41,7 @@ impl LineDecoder {
         }
     }
 }
-
 // ANCHOR_END: codec
-
 // ANCHOR: service
 /// How long a client may neither send a line nor take one.
 const STALL_MAX: Duration = Duration::from_secs(60);
@@ -99,9 +96,7 @@ impl Echo {
         [head.as_bytes(), line].concat()
     }
 }
-
 // ANCHOR_END: service
-
 // ANCHOR: factory
 /// The factory: sent to every worker, where it makes the worker's own service.
 #[derive(Clone)]
@@ -121,9 +116,7 @@ impl MakeService for EchoFactory {
         })
     }
 }
-
 // ANCHOR_END: factory
-
 // ANCHOR: run
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

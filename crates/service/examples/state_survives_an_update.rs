@@ -5,39 +5,31 @@
 #![allow(
     unused_imports,
     clippy::use_self,
-    reason = "imports what a program built on the crate usually does, and names its types in full"
-)]
-#![allow(
     clippy::unwrap_used,
-    reason = "nothing here can fail: every error is Infallible"
+    reason = "it imports and names what programs usually do, and every error is Infallible"
 )]
 
-use std::{
-    convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tidegate_service::{
     AsyncMakeService, BoxedMakeService, BoxedService, MakeService, Param, Service,
     layer::{FactoryLayer, layer_fn},
     stack::FactoryStack,
 };
 
-// ===== Svc*(impl Service) and Svc*Factory(impl NewService) =====
 struct SvcA {
     pass_flag: bool,
     not_pass_flag: bool,
 }
 
-// Implement Service trait for SvcA
 impl Service<()> for SvcA {
     type Response = ();
     type Error = Infallible;
 
     async fn call(&self, _req: ()) -> Result<Self::Response, Self::Error> {
-        println!(
-            "SvcA called! pass_flag = {}, not_pass_flag = {}",
-            self.pass_flag, self.not_pass_flag
-        );
+        let (pass, not_pass) = (self.pass_flag, self.not_pass_flag);
+        println!("SvcA called! pass_flag = {pass}, not_pass_flag = {not_pass}");
         Ok(())
     }
 }
@@ -53,19 +45,11 @@ impl MakeService for SvcAFactory {
     type Error = Infallible;
 
     fn make_via_ref(&self, old: Option<&Self::Service>) -> Result<Self::Service, Self::Error> {
-        Ok(match old {
-            // SvcAFactory can access state from the older service
-            // which was created.
-            Some(r) => SvcA {
-                pass_flag: r.pass_flag,
-                not_pass_flag: self.init_flag.0,
-            },
-            // There was no older service, so create SvcA from
-            // service factory config.
-            None => SvcA {
-                pass_flag: self.init_flag.0,
-                not_pass_flag: self.init_flag.0,
-            },
+        let init_flag = self.init_flag.0;
+        Ok(SvcA {
+            // What the predecessor knows goes on.
+            pass_flag: old.map_or(init_flag, |old| old.pass_flag),
+            not_pass_flag: init_flag,
         })
     }
 }
@@ -114,7 +98,6 @@ where
     }
 }
 
-// ===== impl layer fn for Factory instead of defining manually =====
 impl SvcAFactory {
     fn layer<C>() -> impl FactoryLayer<C, (), Factory = Self>
     where
@@ -131,8 +114,6 @@ impl<T> SvcBFactory<T> {
         layer_fn(|_: &C, inner| SvcBFactory(inner))
     }
 }
-
-// ===== Define Config and impl Param<T> for it =====
 
 #[derive(Clone, Copy)]
 struct Config {

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use super::admit::{self, Admission, Asking};
 use super::core::Core;
 use super::exchange::{Crossing, Moved};
-use super::inbox::Inbox;
+use super::inbox::{Expected, Inbox};
 use super::send_queue::SendQueue;
 use super::settings::ServerSettings;
 use crate::broker::access::Identity;
@@ -123,6 +123,7 @@ pub(super) struct Link {
     decoder: Decoder,
     encoder: Encoder,
     inbox: Inbox,
+    expected: Expected,
     queue: SendQueue,
     deadline: Deadline,
     phase: Phase,
@@ -181,6 +182,7 @@ impl Link {
             settings,
             encoder: Encoder::new(ProtocolVersion::V5, PACKET_BYTES_LARGEST),
             inbox: Inbox::default(),
+            expected: Expected::default(),
             queue: SendQueue::default(),
             deadline: Deadline::new(),
             phase: Phase::New,
@@ -311,9 +313,9 @@ impl Link {
         self.admitted(connect, admitted);
         // What it sent in the meantime was not read.
         cx.waker().wake_by_ref();
-        let mut behind = self.inbox.open();
+        let mut behind = self.inbox.open(self.expected);
         let understood = self.take_packets(&mut behind);
-        self.inbox.close(behind, &self.decoder);
+        self.inbox.close(behind, &self.decoder, &mut self.expected);
         understood
     }
 
@@ -330,15 +332,15 @@ impl Link {
                 Poll::Pending => return Ok(Received::All),
                 Poll::Ready(result) => result?,
             }
-            let mut bytes = self.inbox.open();
+            let mut bytes = self.inbox.open(self.expected);
             let read = self.io.poll_read_into(cx, &mut bytes);
             if let Poll::Ready(Ok(count @ 1..)) = read {
                 self.seat.core.meter().count_received(count);
                 let understood = self.take_packets(&mut bytes);
-                self.inbox.close(bytes, &self.decoder);
+                self.inbox.close(bytes, &self.decoder, &mut self.expected);
                 understood?;
             } else {
-                self.inbox.close(bytes, &self.decoder);
+                self.inbox.close(bytes, &self.decoder, &mut self.expected);
             }
             match read {
                 Poll::Pending => return Ok(Received::All),
