@@ -79,18 +79,15 @@ pub(super) struct FieldLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its
+    /// fields will be read.
     pub(super) fn of(
         head: &'a [u8],
         ends: &'a [u32],
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut lines = Lines::of(head, ends);
-        let line = lines.next();
-        let fields = FieldLines {
-            lines,
-            left: count_max,
-        };
+        let mut fields = FieldLines::of(head, ends, count_max);
+        let line = fields.lines.next();
         let minor = match line.last_chunk() {
             Some(b" HTTP/1.1") => Minor::Http11,
             Some(b" HTTP/1.0") => Minor::Http10,
@@ -118,18 +115,15 @@ impl<'a> RequestLine<'a> {
 }
 
 impl<'a> StatusLine<'a> {
-    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its fields will be read.
+    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its
+    /// fields will be read.
     pub(super) fn of(
         head: &'a [u8],
         ends: &'a [u32],
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut lines = Lines::of(head, ends);
-        let line = lines.next();
-        let fields = FieldLines {
-            lines,
-            left: count_max,
-        };
+        let mut fields = FieldLines::of(head, ends, count_max);
+        let line = fields.lines.next();
         let (version, rest) = line.split_first_chunk().ok_or(ParseError::StatusLine)?;
         let minor = match version {
             b"HTTP/1.1" => Minor::Http11,
