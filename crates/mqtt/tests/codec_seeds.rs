@@ -10,41 +10,23 @@ mod mqtt;
 #[allow(unreachable_pub, reason = "shared with the tests of another codec")]
 mod corpus;
 
-use corpus::{Numbers, mutate, seeds};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+#[path = "../../http/tests/codec_support/replay.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of another codec")]
+mod replay;
 
 /// Mutated inputs for each target.
 const MUTATIONS: usize = 4000;
 
-#[track_caller]
-fn check(target: mqtt::Target, input: &[u8]) {
-    if catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_err() {
-        panic!(
-            "{} fails on {:?}",
-            target.name,
-            String::from_utf8_lossy(input)
-        );
-    }
-}
-
 #[test]
 fn every_seed_holds_the_invariants() {
     for target in mqtt::TARGETS {
-        let seeds = seeds(target.name);
-        assert!(seeds.len() >= 5, "{} needs seeds", target.name);
-        for seed in &seeds {
-            check(target, seed);
-        }
+        replay::every_seed(target.name, target.run);
     }
 }
 
 #[test]
 fn mutated_seeds_hold_the_invariants() {
     for target in mqtt::TARGETS {
-        let seeds = seeds(target.name);
-        let mut numbers = Numbers(0x7469_6465_6761_7465);
-        for _ in 0..MUTATIONS {
-            check(target, &mutate(&seeds, &mut numbers));
-        }
+        replay::mutated_seeds(target.name, target.run, MUTATIONS);
     }
 }

@@ -10,32 +10,20 @@ mod thrift_json;
 #[allow(unreachable_pub, reason = "shared with the tests of another codec")]
 mod corpus;
 
-use corpus::{Numbers, mutate, seeds};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+#[path = "../../http/tests/codec_support/replay.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of another codec")]
+mod replay;
+
+use corpus::seeds;
 use tidegate_thrift::codec::Protocol;
 
 /// Mutated inputs for each target.
 const MUTATIONS: usize = 2000;
 
-#[track_caller]
-fn check(target: thrift_json::Target, input: &[u8]) {
-    if catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_err() {
-        panic!(
-            "{} fails on {:?}",
-            target.name,
-            String::from_utf8_lossy(input)
-        );
-    }
-}
-
 #[test]
 fn every_seed_holds_the_invariants() {
     for target in thrift_json::TARGETS {
-        let seeds = seeds(target.name);
-        assert!(seeds.len() >= 5, "{} needs seeds", target.name);
-        for seed in &seeds {
-            check(target, seed);
-        }
+        replay::every_seed(target.name, target.run);
     }
 }
 
@@ -58,10 +46,6 @@ fn seeds_are_taken_but_for_those_that_are_wrong() {
 #[test]
 fn mutated_seeds_hold_the_invariants() {
     for target in thrift_json::TARGETS {
-        let seeds = seeds(target.name);
-        let mut numbers = Numbers(0x7469_6465_6761_7465);
-        for _ in 0..MUTATIONS {
-            check(target, &mutate(&seeds, &mut numbers));
-        }
+        replay::mutated_seeds(target.name, target.run, MUTATIONS);
     }
 }
