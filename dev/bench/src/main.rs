@@ -18,6 +18,7 @@ mod runner;
 mod table;
 mod tcp;
 mod thrift;
+mod traffic;
 mod workload;
 
 use anyhow::{Context, Result};

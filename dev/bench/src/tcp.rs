@@ -11,7 +11,7 @@ use crate::requirements::Requirements;
 use crate::rounds::{self, Round, median};
 use crate::table::Table;
 use anyhow::{Context, Result, bail};
-use load::{Endpoint, Traffic};
+use load::Traffic;
 use peers::{Contestant, Peer};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     for (name, traffic) in WORKLOADS.into_iter().filter(|(name, _)| wanted(name)) {
         eprintln!("{name}");
-        let endpoint = Endpoint::start(traffic)?;
+        let endpoint = load::endpoint(traffic)?;
         let mut results = Vec::new();
         for contestant in Contestant::ALL {
             let programs = &requirements.programs;

@@ -12,7 +12,7 @@ use crate::requirements::Requirements;
 use crate::rounds::{self, Round, median};
 use crate::table::Table;
 use anyhow::{Context, Result, bail};
-use load::{Endpoint, Traffic};
+use load::Traffic;
 use peers::Peer;
 use speech::Speech;
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let mut results = Vec::new();
         for speech in Speech::ALL {
             let traffic = Traffic::new(speech, asked, answered, CONNECTIONS)?;
-            let endpoint = Endpoint::start(&traffic)?;
+            let endpoint = load::endpoint(&traffic)?;
             let peer = Peer::start(
                 speech,
                 &tidegate,

@@ -1,14 +1,13 @@
 //! The endpoint and the clients, both on the load core.
 
 use crate::interrupt;
-use crate::load::runtime;
+use crate::traffic::{self, Endpoint};
 use anyhow::{Context, Result};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinSet, spawn_local};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// What is exchanged, again and again, on how many connections.
@@ -25,41 +24,12 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much is read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Answers each request with a response, in a thread of its own that ends with the bench.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// Where it listens, on the loopback address.
-    pub(crate) port: u16,
+/// Starts what answers each request with a response.
+pub(crate) fn endpoint(traffic: Traffic) -> Result<Endpoint> {
+    Endpoint::start(move |stream| answer(stream, traffic))
 }
 
-impl Endpoint {
-    /// Starts one. It stays on the core of the caller.
-    pub(crate) fn start(traffic: Traffic) -> Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
-        let serving = std::thread::Builder::new().name("endpoint".to_owned());
-        serving.spawn(move || {
-            let served = runtime().and_then(|it| it.block_on(serve(listener, traffic)));
-            if let Err(error) = served {
-                eprintln!("the endpoint failed: {error:#}");
-            }
-        })?;
-        Ok(Self { port })
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, traffic: Traffic) -> Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        // A client that leaves ends its task, and that is how each ends.
-        spawn_local(async move { answer(stream, traffic).await.ok() });
-    }
-}
-
-async fn answer(mut stream: TcpStream, traffic: Traffic) -> io::Result<()> {
+async fn answer(mut stream: TcpStream, traffic: Traffic) -> Result<()> {
     let mut request = vec![0; traffic.request_bytes];
     let response = vec![b'x'; traffic.response_bytes];
     loop {
@@ -71,18 +41,9 @@ async fn answer(mut stream: TcpStream, traffic: Traffic) -> io::Result<()> {
 /// Exchanges through the proxy at `port` for `duration`; how many there were, and how long it took.
 pub(crate) fn run(port: u16, traffic: Traffic, duration: Duration) -> Result<(u64, Duration)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let began = Instant::now();
-    let counts = runtime()?.block_on(async {
-        let mut clients = JoinSet::new();
-        for _ in 0..traffic.connections {
-            clients.spawn_local(exchange(address, traffic, began, duration));
-        }
-        clients.join_all().await
-    });
-    let elapsed = began.elapsed();
-    interrupt::check()?;
-    let counts: Vec<u64> = counts.into_iter().collect::<Result<_>>()?;
-    Ok((counts.iter().sum(), elapsed))
+    traffic::run(traffic.connections, |began| {
+        exchange(address, traffic, began, duration)
+    })
 }
 
 async fn exchange(

@@ -2,15 +2,14 @@
 
 use super::speech::Speech;
 use crate::interrupt;
-use crate::load::runtime;
+use crate::traffic::{self, Endpoint};
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, BytesMut};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinSet, spawn_local};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// The longest one call may take.
@@ -45,43 +44,13 @@ impl Traffic {
     }
 }
 
-/// Answers each call, in a thread of its own that ends with the bench.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    /// Where it listens, on the loopback address.
-    pub(crate) port: u16,
+/// Starts what answers each call.
+pub(crate) fn endpoint(traffic: &Traffic) -> Result<Endpoint> {
+    let traffic = traffic.clone();
+    Endpoint::start(move |stream| answer(stream, traffic.clone()))
 }
 
-impl Endpoint {
-    /// Starts one. It stays on the core of the caller.
-    pub(crate) fn start(traffic: &Traffic) -> Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let port = listener.local_addr()?.port();
-        let traffic = traffic.clone();
-        let serving = std::thread::Builder::new().name("endpoint".to_owned());
-        serving.spawn(move || {
-            let served = runtime().and_then(|it| it.block_on(serve(listener, traffic)));
-            if let Err(error) = served {
-                eprintln!("the endpoint failed: {error:#}");
-            }
-        })?;
-        Ok(Self { port })
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, traffic: Traffic) -> Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let traffic = traffic.clone();
-        // A proxy that leaves ends its task, and that is how each ends.
-        spawn_local(async move { answer(stream, &traffic).await.ok() });
-    }
-}
-
-async fn answer(mut stream: TcpStream, traffic: &Traffic) -> Result<()> {
+async fn answer(mut stream: TcpStream, traffic: Traffic) -> Result<()> {
     let mut input = BytesMut::new();
     loop {
         take(&mut stream, &mut input, traffic.speech, traffic.call.len()).await?;
@@ -111,18 +80,9 @@ async fn take(
 /// Calls through the proxy at `port` for `duration`; how many there were, and how long it took.
 pub(crate) fn run(port: u16, traffic: &Traffic, duration: Duration) -> Result<(u64, Duration)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let began = Instant::now();
-    let counts = runtime()?.block_on(async {
-        let mut clients = JoinSet::new();
-        for _ in 0..traffic.connections {
-            clients.spawn_local(call(address, traffic.clone(), began, duration));
-        }
-        clients.join_all().await
-    });
-    let elapsed = began.elapsed();
-    interrupt::check()?;
-    let counts: Vec<u64> = counts.into_iter().collect::<Result<_>>()?;
-    Ok((counts.iter().sum(), elapsed))
+    traffic::run(traffic.connections, |began| {
+        call(address, traffic.clone(), began, duration)
+    })
 }
 
 async fn call(
