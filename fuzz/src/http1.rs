@@ -5,6 +5,7 @@
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method};
+use tidegate_http::Headers;
 use tidegate_http::h1::codec::{
     BodyDecoder, BodyEncoder, BodyEvent, BodyLength, ConnectionField, ConnectionIntent,
     EncodedBody, Limits, ParseError, RequestHead, RequestParser, RequestTarget, ResponseHead,
@@ -240,7 +241,7 @@ fn roomy() -> Limits {
     }
 }
 
-fn without_framing(headers: &HeaderMap) -> HeaderMap {
+fn without_framing(headers: &Headers) -> Headers {
     let mut headers = headers.clone();
     for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE] {
         headers.remove(name);
@@ -308,7 +309,7 @@ fn request_reads_back(Request(head): &Request) {
 fn response_reads_back(Response(head): &Response, method: &Method) {
     let parts = &head.parts;
     let length = parts.headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = length.and_then(|value| value.to_str()?.parse().ok());
     let body = match head.body {
         BodyLength::None => EncodedBody::Unsent(length),
         other => EncodedBody::from(other),
@@ -457,7 +458,6 @@ fn drive(
                 return Ok(());
             };
             *decoder = BodyDecoder::new(head.body, limits);
-            parser.recycle(head.parts.headers.clone());
             events.push(Event::Head(Request(head)));
             continue;
         }

@@ -11,7 +11,9 @@ mod hop;
 mod trust;
 
 use http::header::{HOST, VIA};
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Version};
+
+use tidegate_http::Headers;
 
 pub use edits::{HeaderEditError, HeaderEdits};
 pub use hop::UpgradePolicy;
@@ -101,7 +103,7 @@ pub struct ResponseHop {
 /// spelt with `_`, which CGI-like upstreams cannot tell apart); a trusted one has its
 /// list of addresses continued, and its protocol and host kept. `Via` is appended (RFC
 /// 9110 section 7.6.3).
-pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
+pub fn prepare_request(headers: &mut Headers, hop: &RequestHop<'_>) {
     let found = hop::sweep(headers, hop::Direction::Request, hop.upgrade, hop.trust);
     if hop.via == ViaPolicy::Append {
         append_via(headers, hop.version);
@@ -114,7 +116,7 @@ pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
     } else {
         headers.insert(X_FORWARDED_FOR, hop.peer.clone());
     }
-    let kept = |headers: &HeaderMap, name: &HeaderName| {
+    let kept = |headers: &Headers, name: &HeaderName| {
         found.forwarded && hop.trust == PeerTrust::Trusted && headers.contains_key(name)
     };
     if !kept(headers, &X_FORWARDED_PROTO) {
@@ -125,9 +127,12 @@ pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
         headers.insert(X_FORWARDED_PROTO, scheme);
     }
     if !kept(headers, &X_FORWARDED_HOST) {
-        let host = hop.host.or_else(|| headers.get(HOST)).cloned();
-        if let Some(host) = host {
-            headers.insert(X_FORWARDED_HOST, host);
+        headers.remove(X_FORWARDED_HOST);
+        match hop.host {
+            Some(host) => headers.append(X_FORWARDED_HOST, host.clone()),
+            None => {
+                headers.append_copy(X_FORWARDED_HOST, HOST);
+            }
         }
     }
 }
@@ -135,7 +140,7 @@ pub fn prepare_request(headers: &mut HeaderMap, hop: &RequestHop<'_>) {
 /// Turns an upstream's response fields into those for the client: hop-by-hop fields as
 /// in [`prepare_request`], with `Proxy-Authenticate` and `Proxy-Authentication-Info`,
 /// end here, and `Via` is appended.
-pub fn prepare_response(headers: &mut HeaderMap, hop: &ResponseHop) {
+pub fn prepare_response(headers: &mut Headers, hop: &ResponseHop) {
     hop::sweep(
         headers,
         hop::Direction::Response,
@@ -147,7 +152,7 @@ pub fn prepare_response(headers: &mut HeaderMap, hop: &ResponseHop) {
     }
 }
 
-fn append_via(headers: &mut HeaderMap, version: Version) {
+fn append_via(headers: &mut Headers, version: Version) {
     headers.append(
         VIA,
         HeaderValue::from_static(match version {
@@ -160,7 +165,7 @@ fn append_via(headers: &mut HeaderMap, version: Version) {
 }
 
 /// One field with the whole list: some upstreams read only the first.
-fn continue_list(headers: &mut HeaderMap, peer: &HeaderValue) {
+fn continue_list(headers: &mut Headers, peer: &HeaderValue) {
     let mut list = Vec::with_capacity(64);
     for value in headers.get_all(X_FORWARDED_FOR) {
         list.extend_from_slice(value.as_bytes());

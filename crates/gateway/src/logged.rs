@@ -10,8 +10,9 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
 use http_body::{Body as _, Frame, SizeHint};
+use tidegate_http::headers::FieldValue;
 use tidegate_http::{Body, Context, Exchange, Fault, Response};
 use tidegate_runtime::clock;
 use tidegate_runtime::deadline::Deadline;
@@ -106,7 +107,7 @@ struct Record {
 impl Record {
     fn begin(site: &Rc<str>, buffer: &Rc<LogBuffer>, exchange: &Exchange) -> Self {
         let request = &exchange.request;
-        let field = |headers: &HeaderMap, name| headers.get(name).cloned();
+        let field = |name: HeaderName| request.headers().get(name).map(FieldValue::to_value);
         Self {
             site: site.clone(),
             buffer: buffer.clone(),
@@ -116,9 +117,9 @@ impl Record {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            host: field(request.headers(), HOST),
-            user_agent: field(request.headers(), USER_AGENT),
-            referer: field(request.headers(), REFERER),
+            host: field(HOST),
+            user_agent: field(USER_AGENT),
+            referer: field(REFERER),
             request_bytes: Rc::default(),
             response_bytes: 0,
             // What a client is told that left before it was answered: nothing.

@@ -17,10 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HOST, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use tidegate_http::client::{ClientSettings, Upgrading};
 use tidegate_http::h1::codec::Limits;
-use tidegate_http::{Body, ConnectionInfo, Context, Exchange, Fault, FaultKind, Response, headers};
+use tidegate_http::headers::FieldValue;
+use tidegate_http::{
+    ConnectionInfo, Context, Exchange, Fault, FaultKind, Headers, Request, Response,
+};
 use tidegate_runtime::clock;
 use tidegate_runtime::io::PeerAddr;
 use tidegate_service::{MakeService, Service};
@@ -196,7 +199,7 @@ impl Site {
     /// Notes in `cells` where the request is to be counted, as soon as that is known.
     async fn serve<'a>(
         &'a self,
-        request: Request<Body>,
+        request: Request,
         context: &Context,
         cells: &mut &'a Arc<RouteCells>,
     ) -> Result<Response, Fault> {
@@ -218,7 +221,6 @@ impl Site {
             }
         };
         let outcome = upstream.exchange(&mut forwarding, attempt, context).await;
-        headers::give(forwarding.headers);
         let mut response = outcome?;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let hop = ResponseHop {
@@ -251,7 +253,7 @@ impl Site {
     /// Finds the request's route and does what can be done at once.
     fn step<'a>(
         &'a self,
-        request: Request<Body>,
+        request: Request,
         context: &Context,
         cells: &mut &'a Arc<RouteCells>,
     ) -> Result<Step<'a>, Fault> {
@@ -299,7 +301,7 @@ impl Site {
     /// The request as the upstream gets it.
     fn prepare(
         &self,
-        request: Request<Body>,
+        request: Request,
         rewritten: Option<Uri>,
         route: &Route,
         context: &Context,
@@ -369,11 +371,11 @@ fn asked_path<'a>(method: &Method, uri: &'a Uri) -> &'a str {
     }
 }
 
-fn asked_host(request: &Request<Body>) -> &str {
+fn asked_host(request: &Request) -> &str {
     request
         .headers()
         .get(HOST)
-        .and_then(|host| host.to_str().ok())
+        .and_then(FieldValue::to_str)
         .or_else(|| request.uri().host())
         .unwrap_or("")
 }
@@ -390,9 +392,9 @@ fn own_host(connection: &ConnectionInfo) -> HeaderValue {
 
 /// HTTP/2 in clear is not on offer: whoever tunnels it past the gateway asks an
 /// upstream for what its routes would refuse (RFC 9113 section 3.1 retired it).
-fn asks_upgrade(context: &Context, headers: &HeaderMap) -> Upgrading {
+fn asks_upgrade(context: &Context, headers: &Headers) -> Upgrading {
     let names_h2c = || {
-        headers.get_all(UPGRADE).iter().any(|value| {
+        headers.get_all(UPGRADE).any(|value| {
             let mut protocols = value.as_bytes().split(|byte| *byte == b',');
             protocols.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"h2c"))
         })

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::Method;
 use tidegate_runtime::buffer::{self, BufferSize};
 use tidegate_runtime::clock::{self, Tick};
 use tidegate_runtime::deadline::Deadline;
@@ -16,10 +16,11 @@ use tidegate_runtime::io::Io;
 
 use crate::body::Body;
 use crate::context::Context;
-use crate::exchange::Response;
 use crate::fault::Fault;
 use crate::h1::client;
 use crate::h1::codec::{BodyDecoder, BodyEvent, Limits, RequestTarget};
+use crate::headers::Headers;
+use crate::message::Response;
 
 /// How much of a response nobody wants any more is read off to keep the connection.
 pub const RESIDUE_BYTES_MAX: u64 = 256 * 1024;
@@ -74,7 +75,7 @@ pub struct Outgoing<'a> {
     pub target: RequestTarget<'a>,
     /// The fields; those that frame the message or concern the connection are
     /// written by the connection, whatever is in here.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// The body.
     pub body: Body,
     /// Whether the `Upgrade` field is sent, so that a protocol switch may follow.

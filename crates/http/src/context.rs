@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tidegate_runtime::clock::{self, Tick};
 use tidegate_runtime::io::PeerAddr;
+
+use crate::headers::Headers;
 
 /// The most informational responses that wait to be sent; more are dropped.
 const INFORMATIONAL_MAX: usize = 8;
@@ -97,7 +99,7 @@ pub struct Informational {
     /// 100 to 199, but never 101.
     pub status: StatusCode,
     /// Its fields.
-    pub headers: HeaderMap,
+    pub headers: Headers,
 }
 
 /// What the handlers of a chain note about a request, for the access log.
@@ -191,7 +193,7 @@ impl Context {
     /// Never 100 (the server sends that itself, when the body is first pulled)
     /// nor 101 (that is a final response here): those are ignored, and so is
     /// whatever exceeds what may wait.
-    pub fn inform(&self, status: StatusCode, headers: HeaderMap) {
+    pub fn inform(&self, status: StatusCode, headers: Headers) {
         let forwardable = status.is_informational()
             && status != StatusCode::CONTINUE
             && status != StatusCode::SWITCHING_PROTOCOLS;
@@ -204,7 +206,7 @@ impl Context {
     pub(crate) fn give_leave(&self) {
         self.push_informational(Informational {
             status: StatusCode::CONTINUE,
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
         });
     }
 

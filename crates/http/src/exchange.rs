@@ -4,15 +4,9 @@ use std::future::Future;
 
 use tidegate_service::Service;
 
-use crate::body::Body;
 use crate::context::Context;
 use crate::fault::Fault;
-
-/// A request, of whatever HTTP version.
-pub type Request = http::Request<Body>;
-
-/// A response, for whatever HTTP version.
-pub type Response = http::Response<Body>;
+use crate::message::{Request, Response};
 
 /// One request on its way through a chain, with what is known about it.
 #[derive(Debug)]

@@ -1,11 +1,9 @@
 //! Fields that are for one connection only (RFC 9110 section 7.6.1): the server
 //! and client connections take them off before a handler sees the message.
 
-use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::CONNECTION;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+use crate::headers::{Field, Headers};
 
 /// What becomes of `Upgrade`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +15,28 @@ pub(crate) enum UpgradeField {
 }
 
 /// Takes off what concerns the connection the message came in on.
-pub(crate) fn take_off(headers: &mut HeaderMap, upgrade: UpgradeField) {
-    // By length first: most messages have none of these, and that settles it.
-    let suspicious = |name: &HeaderName| matches!(name.as_str().len(), 7 | 10 | 16 | 17);
-    if !headers.keys().any(suspicious) {
+pub(crate) fn take_off(headers: &mut Headers, upgrade: UpgradeField) {
+    let is_concerned = |field: Field<'_>| concerns_connection(field.name_bytes(), upgrade);
+    // Most messages have none of these.
+    if !headers.iter().any(is_concerned) {
         return;
     }
     if headers.contains_key(CONNECTION) {
         remove_named(headers);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING] {
-        headers.remove(name);
-    }
-    if upgrade == UpgradeField::Goes {
-        headers.remove(UPGRADE);
+    headers.retain(|field| !is_concerned(field));
+}
+
+/// Told by length first.
+#[inline]
+fn concerns_connection(name: &[u8], upgrade: UpgradeField) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        7 => upgrade == UpgradeField::Goes && is(b"upgrade"),
+        10 => is(b"connection") || is(b"keep-alive"),
+        16 => is(b"proxy-connection"),
+        17 => is(b"transfer-encoding"),
+        _ => false,
     }
 }
 
@@ -39,22 +45,21 @@ pub(crate) fn take_off(headers: &mut HeaderMap, upgrade: UpgradeField) {
 /// It cannot name fields meant for every recipient (framing, host, credentials,
 /// cookies, forwarding): a peer that names them wants them to vanish between two
 /// hops, and is ignored.
-pub fn remove_named(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(CONNECTION).iter();
-    let first = values.next().cloned();
-    let others: Vec<HeaderValue> = values.cloned().collect();
-    headers.remove(CONNECTION);
-    for value in first.iter().chain(&others) {
-        for option in value.as_bytes().split(|byte| *byte == b',') {
-            let option = option.trim_ascii();
-            let Ok(name) = std::str::from_utf8(option) else {
-                continue;
-            };
-            if !is_handled_apart(name) && !is_end_to_end(name) {
-                headers.remove(name);
-            }
-        }
-    }
+pub fn remove_named(headers: &mut Headers) {
+    let values: Vec<&[u8]> = headers
+        .get_all(CONNECTION)
+        .map(|value| value.as_bytes())
+        .collect();
+    let options = values.join(&b","[..]);
+    headers.retain(|field| {
+        let name = field.name();
+        let is_named = || {
+            let mut options = options.split(|byte| *byte == b',');
+            options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        };
+        let goes = || is_named() && !is_handled_apart(name) && !is_end_to_end(name);
+        !field.is("connection") && !goes()
+    });
 }
 
 /// Options that are no field, or whose field has its own rule.
@@ -88,21 +93,21 @@ fn is_end_to_end(name: &str) -> bool {
         "via",
         "www-authenticate",
     ];
-    FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known)) || is_forwarding(name)
+    FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known)) || is_forwarding(name.as_bytes())
 }
 
 /// Whether a field tells where a request came from, in either spelling: an upstream
 /// that turns names into variables reads `X_Forwarded_For` as `X-Forwarded-For`.
-pub fn is_forwarding(name: &str) -> bool {
+#[inline]
+pub fn is_forwarding(name: &[u8]) -> bool {
     let starts_with = |prefix: &[u8]| {
-        let bytes = name.as_bytes();
-        bytes.len() >= prefix.len()
-            && bytes.iter().zip(prefix).all(|(byte, expected)| {
+        name.len() >= prefix.len()
+            && name.iter().zip(prefix).all(|(byte, expected)| {
                 byte.eq_ignore_ascii_case(expected) || (*byte == b'_' && *expected == b'-')
             })
     };
-    match name.as_bytes().first() {
-        Some(b'f' | b'F') => name.eq_ignore_ascii_case("forwarded"),
+    match name.first() {
+        Some(b'f' | b'F') => name.eq_ignore_ascii_case(b"forwarded"),
         Some(b'x' | b'X') => {
             starts_with(b"x-forwarded-") || (name.len() == 9 && starts_with(b"x-real-ip"))
         }
@@ -114,18 +119,18 @@ pub fn is_forwarding(name: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn left_of(fields: &[(&'static str, &'static str)], upgrade: UpgradeField) -> Vec<String> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for (name, value) in fields {
             let name = HeaderName::from_static(name);
             headers.append(name, HeaderValue::from_static(value));
         }
         take_off(&mut headers, upgrade);
-        let mut names: Vec<String> = headers.keys().map(ToString::to_string).collect();
-        names.sort_unstable();
-        names
+        headers.iter().map(|field| field.name().into()).collect()
     }
 
     #[test]
@@ -155,6 +160,6 @@ mod tests {
             ("host", "a"),
             ("cookie", "b"),
         ];
-        assert_eq!(left_of(&fields, UpgradeField::Goes), ["cookie", "host"]);
+        assert_eq!(left_of(&fields, UpgradeField::Goes), ["host", "cookie"]);
     }
 }

@@ -21,6 +21,7 @@ pub mod h1;
 mod h2;
 pub mod headers;
 pub mod hop;
+pub mod message;
 pub mod server;
 pub mod tunnel;
 pub mod websocket;
@@ -28,8 +29,10 @@ mod write;
 
 pub use body::{Body, Upgrade};
 pub use context::{ConnectionInfo, Context, Scheme};
-pub use exchange::{Exchange, HttpHandler, Request, Response};
+pub use exchange::{Exchange, HttpHandler};
 pub use fault::{Fault, FaultKind};
+pub use headers::Headers;
+pub use message::{Request, RequestParts, Response, ResponseParts};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

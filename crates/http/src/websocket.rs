@@ -7,7 +7,7 @@ use http::header::{
     ALLOW, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use tidegate_runtime::connections::Accepted;
 use tidegate_runtime::websocket::WebSocketOptions;
 use tungstenite::handshake::derive_accept_key;
@@ -16,7 +16,9 @@ pub use self::service::{
     WebSocketFactory, WebSocketMode, WebSocketService, WebSocketServiceError, WebSocketSite,
 };
 use crate::body::Body;
-use crate::exchange::{Exchange, Response};
+use crate::exchange::Exchange;
+use crate::headers::{FieldValue, Headers};
+use crate::message::Response;
 
 #[cfg(test)]
 mod tests;
@@ -108,13 +110,13 @@ impl Handshake {
         if !items(headers, SEC_WEBSOCKET_PROTOCOL).any(|item| item == wanted) {
             return Err(Refusal::Subprotocol);
         }
-        let key = headers[SEC_WEBSOCKET_KEY].as_bytes();
-        HeaderValue::try_from(derive_accept_key(key)).map_err(|_| Refusal::Key)
+        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+        HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::Key)
     }
 }
 
 impl Origins {
-    fn admit(&self, headers: &HeaderMap) -> bool {
+    fn admit(&self, headers: &Headers) -> bool {
         let Some(origin) = headers.get(ORIGIN) else {
             return true;
         };
@@ -123,7 +125,7 @@ impl Origins {
             Self::Same => &[][..],
             Self::Named(named) => named,
         };
-        let Ok(origin) = origin.to_str() else {
+        let Some(origin) = origin.to_str() else {
             return false;
         };
         named.iter().any(|it| it.eq_ignore_ascii_case(origin)) || is_same(origin, headers)
@@ -132,9 +134,9 @@ impl Origins {
 
 /// Whether a page comes from the host that was asked. Not the scheme: who terminates TLS
 /// in front of us changes it.
-fn is_same(origin: &str, headers: &HeaderMap) -> bool {
+fn is_same(origin: &str, headers: &Headers) -> bool {
     let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = headers.get(HOST).and_then(FieldValue::to_str);
     match (authority, host) {
         (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host),
         _ => false,
@@ -142,18 +144,18 @@ fn is_same(origin: &str, headers: &HeaderMap) -> bool {
 }
 
 /// Whether the field occurs once, and passes.
-fn is_alone(headers: &HeaderMap, name: HeaderName, passes: impl Fn(&HeaderValue) -> bool) -> bool {
-    let mut values = headers.get_all(name).iter();
+fn is_alone(headers: &Headers, name: HeaderName, passes: impl Fn(FieldValue<'_>) -> bool) -> bool {
+    let mut values = headers.get_all(name);
     values.next().is_some_and(passes) && values.next().is_none()
 }
 
 /// Whether the list in the field has `wanted` in it, in whatever case.
-fn names(headers: &HeaderMap, name: HeaderName, wanted: &[u8]) -> bool {
+fn names(headers: &Headers, name: HeaderName, wanted: &[u8]) -> bool {
     items(headers, name).any(|item| item.eq_ignore_ascii_case(wanted))
 }
 
-fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(name).into_iter();
+fn items(headers: &Headers, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name);
     let items = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     items.map(<[u8]>::trim_ascii)
 }

@@ -4,12 +4,13 @@
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use tidegate_http::Headers;
 use tidegate_http::h1::codec::{
     BodyEncoder, BodyLength, ConnectionField, EncodeError, EncodedBody, RequestTarget,
     encode_request_head, encode_response_head,
 };
 
-fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+fn fields(lines: &[(&'static str, &'static str)]) -> Headers {
     lines
         .iter()
         .map(|&(name, value)| {
@@ -24,7 +25,7 @@ fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
 fn request(
     method: Method,
     uri: &'static str,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: EncodedBody,
     connection: ConnectionField,
 ) -> Result<String, EncodeError> {
@@ -37,7 +38,7 @@ fn request(
 
 fn response(
     status: u16,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: EncodedBody,
     connection: ConnectionField,
 ) -> Result<String, EncodeError> {
@@ -115,7 +116,7 @@ fn targets_are_written_in_the_form_of_the_method() {
         request(
             method,
             uri,
-            &HeaderMap::new(),
+            &Headers::new(),
             EncodedBody::None,
             ConnectionField::Implied,
         )
@@ -142,7 +143,7 @@ fn a_request_cannot_end_with_the_connection_nor_connect_have_a_body() {
         request(
             method,
             uri,
-            &HeaderMap::new(),
+            &Headers::new(),
             body,
             ConnectionField::Implied,
         )
@@ -165,7 +166,7 @@ fn a_request_cannot_end_with_the_connection_nor_connect_have_a_body() {
 
 #[test]
 fn a_response_head_always_says_how_its_body_ends() {
-    let none = HeaderMap::new();
+    let none = Headers::new();
     for (status, body, expected) in [
         (
             200,
@@ -235,7 +236,7 @@ fn a_body_after_a_status_that_has_none_is_refused() {
             EncodedBody::UntilClose,
         ] {
             assert_eq!(
-                response(status, &HeaderMap::new(), body, ConnectionField::Implied),
+                response(status, &Headers::new(), body, ConnectionField::Implied),
                 Err(EncodeError::BodyNotAllowed),
                 "{status} {body:?}"
             );
@@ -299,7 +300,7 @@ fn what_would_split_a_message_cannot_get_into_its_types() {
 
 #[test]
 fn reserves_little_more_than_a_head_needs() {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     for index in 0..40 {
         headers.insert(
             HeaderName::try_from(format!("x-{index}")).unwrap(),
@@ -414,14 +415,14 @@ fn data_where_there_is_no_body_is_an_error() {
 
 #[test]
 fn trailers_follow_a_chunked_body_without_the_forbidden_ones() {
-    let trailers = fields(&[
+    let trailers = HeaderMap::from(fields(&[
         ("x-checksum", "1"),
         ("content-length", "5"),
         ("transfer-encoding", "chunked"),
         ("host", "a"),
         ("authorization", "b"),
         ("grpc-status", "0"),
-    ]);
+    ]));
     let mut out = BytesMut::new();
     BodyEncoder::new(EncodedBody::Chunked)
         .finish(&mut out, Some(&trailers))

@@ -84,7 +84,7 @@ fn ours(method: &Method, input: &[u8]) -> Result<Seen, ParseError> {
     };
     let mut seen = Seen {
         status: head.parts.status,
-        headers: head.parts.headers,
+        headers: head.parts.headers.into(),
         body: Vec::new(),
     };
     if head.body == BodyLength::Tunnel {

@@ -145,7 +145,7 @@ fn read_all(input: &[u8], seen: &mut Vec<Seen>) -> Result<(), ParseError> {
             target: head.parts.uri.to_string(),
             method: head.parts.method,
             version: head.parts.version,
-            headers: head.parts.headers,
+            headers: head.parts.headers.into(),
             body: Vec::new(),
             trailers: HeaderMap::new(),
         };

@@ -2,9 +2,10 @@
 //! takes a bare line feed for the end of a line, and knows nothing of framing.
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::Method;
 use proptest::prelude::*;
 use proptest::sample::select;
+use tidegate_http::Headers;
 use tidegate_http::h1::codec::{Limits, RequestParser, ResponseParser};
 
 const REQUESTS: [&str; 4] = [
@@ -68,10 +69,10 @@ fn theirs(lines: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
     fields
 }
 
-fn ours(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let mut fields: Vec<_> = map
+fn ours(headers: &Headers) -> Vec<(String, Vec<u8>)> {
+    let mut fields: Vec<_> = headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .map(|field| (field.name().to_ascii_lowercase(), field.value().as_bytes().to_vec()))
         .filter(|(name, _)| !is_settled(name))
         .collect();
     fields.sort();

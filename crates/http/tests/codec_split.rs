@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tidegate_http::Headers;
 use tidegate_http::h1::codec::{
     BodyDecoder, BodyEncoder, BodyEvent, ConnectionField, EncodedBody, Limits, RequestParser,
     RequestTarget, ResponseParser, encode_request_head, encode_response_head,
@@ -81,7 +82,7 @@ impl Message {
             out,
             &self.method,
             RequestTarget::new(&self.method, &self.uri).unwrap(),
-            &self.headers,
+            &Headers::from(&self.headers),
             self.framing(),
             ConnectionField::Implied,
         )
@@ -127,7 +128,7 @@ proptest! {
             prop_assert_eq!(&head.parts.method, &message.method);
             prop_assert_eq!(&head.parts.uri, &message.uri);
             let mut decoder = BodyDecoder::new(head.body, &limits);
-            prop_assert_eq!(without_framing(head.parts.headers), message.headers.clone());
+            prop_assert_eq!(without_framing(head.parts.headers.into()), message.headers.clone());
             message.check_body(&mut decoder, &mut buffer);
         }
         prop_assert!(buffer.is_empty());
@@ -140,7 +141,8 @@ proptest! {
         let status = StatusCode::from_u16(status).unwrap();
         let mut buffer = BytesMut::new();
         let connection = ConnectionField::Implied;
-        encode_response_head(&mut buffer, status, &message.headers, message.framing(), connection)
+        let headers = Headers::from(&message.headers);
+        encode_response_head(&mut buffer, status, &headers, message.framing(), connection)
             .unwrap();
         message.write_body(&mut buffer);
         let head = ResponseParser::new()
@@ -149,7 +151,7 @@ proptest! {
             .unwrap();
         prop_assert_eq!(head.parts.status, status);
         let mut decoder = BodyDecoder::new(head.body, &limits);
-        prop_assert_eq!(without_framing(head.parts.headers), message.headers.clone());
+        prop_assert_eq!(without_framing(head.parts.headers.into()), message.headers.clone());
         message.check_body(&mut decoder, &mut buffer);
         prop_assert!(buffer.is_empty());
     }

@@ -196,11 +196,8 @@ impl Service<Exchange> for Origin {
             request.method(),
             request.uri()
         );
-        for (name, value) in request.headers() {
-            text.push_str(&format!(
-                "{name}: {}\n",
-                String::from_utf8_lossy(value.as_bytes())
-            ));
+        for field in request.headers().iter() {
+            text.push_str(&format!("{}: {}\n", field.name(), field.value()));
         }
         let mut response = Response::new(Body::from(text));
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");

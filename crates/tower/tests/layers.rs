@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use tidegate_http::{Body, ConnectionInfo, Exchange, Fault, FaultKind, Response, Scheme};
@@ -53,7 +54,7 @@ impl MakeService for CounterFactory {
 fn exchange(body: Body) -> Exchange {
     let connection = ConnectionInfo::new(PeerAddr::Unix, PeerAddr::Unix, Scheme::Http);
     Exchange {
-        request: Request::new(body),
+        request: tidegate_http::Request::new(body),
         context: tidegate_http::Context::new(Rc::new(connection)),
     }
 }
@@ -159,7 +160,7 @@ fn layers_of_tower_http_wrap_handlers_and_their_bodies_and_keep_the_context() {
         let accepted = exchange(Body::from("four"));
         let context = accepted.context.clone();
         let response = service.call(accepted).await.unwrap();
-        assert_eq!(response.headers()["x-layer"], "here");
+        assert_eq!(response.headers().get("x-layer").unwrap(), "here");
         assert_eq!(text(response).await, "1");
         assert_eq!(context.facts(|facts| facts.retries), 1);
 
@@ -167,7 +168,7 @@ fn layers_of_tower_http_wrap_handlers_and_their_bodies_and_keep_the_context() {
         refused
             .request
             .headers_mut()
-            .insert("content-length", HeaderValue::from(5));
+            .insert(CONTENT_LENGTH, HeaderValue::from(5));
         let response = service.call(refused).await.unwrap();
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     });

@@ -1,7 +1,8 @@
 //! Header changes an operator asks for.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+use tidegate_http::Headers;
 
 /// Fields to remove, then to set, then to add, on a request or a response.
 ///
@@ -60,7 +61,7 @@ impl HeaderEdits {
     }
 
     /// Makes the changes.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    pub fn apply(&self, headers: &mut Headers) {
         for name in &self.remove {
             headers.remove(name);
         }

@@ -5,11 +5,9 @@
 //! hops: the framing, to smuggle a request; an address or a credential, to pass for
 //! somebody else. So those names are ignored.
 
-use http::header::{
-    CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue};
-
+use http::HeaderValue;
+use http::header::{CONNECTION, TE};
+use tidegate_http::Headers;
 use tidegate_http::hop::{is_forwarding, remove_named};
 
 use super::trust::PeerTrust;
@@ -36,32 +34,30 @@ pub(super) struct Found {
     connection: bool,
     te: bool,
     upgrade: bool,
-    simple: u8,
+    /// Fields that simply end here.
+    ending: bool,
     /// Fields that tell where a request came from.
     pub(super) forwarded: bool,
 }
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
-const PROXY: HeaderName = HeaderName::from_static("proxy");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    GoesOn,
+    Ends,
+    /// `Connection`: it ends, and so does what it names.
+    Connection,
+    /// `TE`: only the wish for trailers goes on.
+    Te,
+    /// It ends, unless an upgrade goes on.
+    Upgrade,
+    /// It goes on if the peer is trusted.
+    Forwarding,
+}
 
-/// Fields that are simply removed, by their bit in [`Found::simple`].
-const SIMPLE: [HeaderName; 7] = [
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    TRANSFER_ENCODING,
-    PROXY_AUTHORIZATION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHENTICATION_INFO,
-    PROXY,
-];
-
-/// Removes what must not go on. Nothing is allocated unless `Connection` is repeated
-/// or an untrusted peer sent forwarding fields.
+/// Removes what must not go on. Nothing is allocated unless `Connection` names others.
 pub(super) fn sweep(
-    headers: &mut HeaderMap,
+    headers: &mut Headers,
     direction: Direction,
     upgrade: UpgradePolicy,
     trust: PeerTrust,
@@ -73,73 +69,61 @@ pub(super) fn sweep(
     if found.te {
         keep_trailers(headers);
     }
-    for (bit, name) in SIMPLE.iter().enumerate() {
-        if found.simple & (1 << bit) != 0 {
-            headers.remove(name);
-        }
+    let ends = |fate| match fate {
+        Fate::Ends => true,
+        Fate::Upgrade => upgrade == UpgradePolicy::Remove,
+        Fate::Forwarding => trust == PeerTrust::Untrusted,
+        Fate::GoesOn | Fate::Connection | Fate::Te => false,
+    };
+    if found.ending || found.upgrade || found.forwarded {
+        headers.retain(|field| !ends(fate(field.name_bytes(), direction)));
     }
-    if found.upgrade {
-        match upgrade {
-            UpgradePolicy::Remove => {
-                headers.remove(UPGRADE);
-                headers.remove(HTTP2_SETTINGS);
-            }
-            UpgradePolicy::Forward => {
-                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            }
-        }
-    }
-    if found.forwarded && trust == PeerTrust::Untrusted {
-        remove_forwarding(headers);
+    if found.upgrade && upgrade == UpgradePolicy::Forward {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     found
 }
 
-fn look(headers: &HeaderMap, direction: Direction) -> Found {
+fn look(headers: &Headers, direction: Direction) -> Found {
     let mut found = Found::default();
-    for name in headers.keys() {
-        let simple = match (name.as_str(), direction) {
-            ("connection", _) => {
-                found.connection = true;
-                continue;
-            }
-            ("te", _) => {
-                found.te = true;
-                continue;
-            }
-            ("upgrade" | "http2-settings", _) => {
-                found.upgrade = true;
-                continue;
-            }
-            ("keep-alive", _) => 0,
-            ("proxy-connection", _) => 1,
-            ("transfer-encoding", _) => 2,
-            ("proxy-authorization", Direction::Request) => 3,
-            ("proxy-authenticate", Direction::Response) => 4,
-            ("proxy-authentication-info", Direction::Response) => 5,
-            ("proxy", Direction::Request) => 6,
-            (other, Direction::Request) => {
-                found.forwarded |= is_forwarding(other);
-                continue;
-            }
-            _ => continue,
-        };
-        found.simple |= 1 << simple;
+    for field in headers.iter() {
+        match fate(field.name_bytes(), direction) {
+            Fate::GoesOn => {}
+            Fate::Ends => found.ending = true,
+            Fate::Connection => found.connection = true,
+            Fate::Te => found.te = true,
+            Fate::Upgrade => found.upgrade = true,
+            Fate::Forwarding => found.forwarded = true,
+        }
     }
     found
 }
 
-fn remove_forwarding(headers: &mut HeaderMap) {
-    let sent = headers.keys().filter(|name| is_forwarding(name.as_str()));
-    let sent: Vec<HeaderName> = sent.cloned().collect();
-    for name in sent {
-        headers.remove(name);
+/// Told by length first: most names are none of these, and that settles it.
+#[inline]
+fn fate(name: &[u8], direction: Direction) -> Fate {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    let request = direction == Direction::Request;
+    match name.len() {
+        2 if is(b"te") => Fate::Te,
+        5 if request && is(b"proxy") => Fate::Ends,
+        7 if is(b"upgrade") => Fate::Upgrade,
+        10 if is(b"connection") => Fate::Connection,
+        10 if is(b"keep-alive") => Fate::Ends,
+        14 if is(b"http2-settings") => Fate::Upgrade,
+        16 if is(b"proxy-connection") => Fate::Ends,
+        17 if is(b"transfer-encoding") => Fate::Ends,
+        18 if !request && is(b"proxy-authenticate") => Fate::Ends,
+        19 if request && is(b"proxy-authorization") => Fate::Ends,
+        25 if !request && is(b"proxy-authentication-info") => Fate::Ends,
+        _ if request && is_forwarding(name) => Fate::Forwarding,
+        _ => Fate::GoesOn,
     }
 }
 
 /// Of transfer preferences only the wish for trailers is meaningful to the next hop.
-fn keep_trailers(headers: &mut HeaderMap) {
-    let wanted = headers.get_all(TE).iter().any(|value| {
+fn keep_trailers(headers: &mut Headers) {
+    let wanted = headers.get_all(TE).any(|value| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');
         codings.any(|coding| {
             let name = coding.split(|byte| *byte == b';').next().unwrap_or(coding);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method as Verb, Request, StatusCode};
+use http::{HeaderValue, Method as Verb, StatusCode};
 use http_body::Body as _;
 use tidegate_http::h1::codec::ParseError;
-use tidegate_http::{Body, Context, Fault, FaultKind, Response};
+use tidegate_http::headers::FieldValue;
+use tidegate_http::{Body, Context, Fault, FaultKind, Headers, Request, Response};
 use tidegate_runtime::clock;
 use tidegate_runtime::limit::{self, Limit};
 use tidegate_thrift as thrift;
@@ -68,7 +69,7 @@ pub(super) struct Calling<'a> {
     pub(super) route: &'a CallRoute,
     /// The method, if there is one of that name.
     pub(super) method: Option<&'a Method>,
-    pub(super) request: Request<Body>,
+    pub(super) request: Request,
     /// The largest body the route takes.
     pub(super) body_bytes: u64,
 }
@@ -144,7 +145,7 @@ impl Calling<'_> {
 async fn arguments(
     route: &CallRoute,
     method: &Method,
-    request: Request<Body>,
+    request: Request,
     body_bytes: u64,
 ) -> Result<Result<Bytes, Response>, Fault> {
     let (parts, body) = request.into_parts();
@@ -190,8 +191,8 @@ async fn whole(body: Body, body_bytes: u64) -> Result<Bytes, Fault> {
 
 /// A body of another type is refused: that is also what keeps pages of other origins from
 /// having a browser send it unasked.
-fn is_json(headers: &HeaderMap, body: &Body) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+fn is_json(headers: &Headers, body: &Body) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map(FieldValue::as_bytes);
     let media_type = media_type.map(|it| it.split(|byte| *byte == b';').next().unwrap_or(it));
     let is_json = match media_type {
         Some(media_type) => media_type
@@ -199,7 +200,7 @@ fn is_json(headers: &HeaderMap, body: &Body) -> bool {
             .eq_ignore_ascii_case(b"application/json"),
         None => body.size_hint().exact() == Some(0),
     };
-    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let encoding = headers.get(CONTENT_ENCODING).map(FieldValue::as_bytes);
     is_json && encoding.is_none_or(|it| it.eq_ignore_ascii_case(b"identity"))
 }
 

@@ -1,8 +1,8 @@
 //! What upstreams are told of the client, as the settings want it.
 
 use http::header::VIA;
-use http::{HeaderMap, HeaderValue, Version};
-use tidegate_http::{ConnectionInfo, Scheme};
+use http::{HeaderValue, Version};
+use tidegate_http::{ConnectionInfo, Headers, Scheme};
 
 use crate::forward::{
     ForwardedScheme, RequestHop, Trust, UpgradePolicy, ViaPolicy, XForwarded, prepare_request,
@@ -37,7 +37,7 @@ static UNSAID: HeaderValue = HeaderValue::from_static("unknown");
 impl ForwardedSpec {
     pub(super) fn prepare(
         &self,
-        headers: &mut HeaderMap,
+        headers: &mut Headers,
         version: Version,
         upgrade: UpgradePolicy,
         connection: &ConnectionInfo,

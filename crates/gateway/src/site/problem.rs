@@ -82,7 +82,7 @@ mod tests {
 
     fn body(problem: &Problem) -> Value {
         let response = problem.response();
-        assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM);
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), PROBLEM);
         serde_json::from_slice(&response.body().as_full().unwrap()).unwrap()
     }
 

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, LOCATION};
-use http::{HeaderName, HeaderValue, Request, StatusCode, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, StatusCode, uri::PathAndQuery};
 use http_body::Body as _;
 use tidegate_http::h1::codec::ParseError;
-use tidegate_http::{Body, Context, Fault, FaultKind, Response};
+use tidegate_http::headers::FieldValue;
+use tidegate_http::{Body, Context, Fault, FaultKind, Request, Response};
 
 use crate::route::{Params, RedirectSource, RedirectTarget};
 
@@ -53,7 +54,7 @@ pub struct Redirect {
 impl Redirect {
     pub(super) fn response(
         &self,
-        request: &Request<Body>,
+        request: &Request,
         context: &Context,
         params: &Params<'_>,
     ) -> Result<Response, Fault> {
@@ -63,7 +64,7 @@ impl Redirect {
             host: request
                 .headers()
                 .get(HOST)
-                .and_then(|host| host.to_str().ok())
+                .and_then(FieldValue::to_str)
                 .unwrap_or(""),
             path_and_query: request.uri().path_and_query().unwrap_or(&root),
         };

@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri, header};
+use http::{Method, Uri, header};
 use tidegate_http::client::{ClientConnection, ClientSettings, Outgoing, Progress, Upgrading};
 use tidegate_http::h1::codec::RequestTarget;
-use tidegate_http::{Body, Context, Fault, FaultKind, Response};
+use tidegate_http::{Body, Context, Fault, FaultKind, Headers, Response};
 
 use super::availability::Use;
 use super::connect::connect;
@@ -32,7 +32,7 @@ pub struct Forwarding {
     /// Its target, rewritten if the route says so.
     pub uri: Uri,
     /// Its fields, as the upstream gets them.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body.
     pub body: Body,
     /// Whether it asks to switch protocols.

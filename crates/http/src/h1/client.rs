@@ -25,7 +25,7 @@ use crate::client::{
     ClientConnection, ClientSettings, ConnectionHome, Outgoing, Progress, SendFailure, Upgrading,
 };
 use crate::context::Context;
-use crate::exchange::Response;
+use crate::message::Response;
 use crate::fault::{Fault, FaultKind};
 use crate::hop::{self, UpgradeField};
 use crate::tunnel;

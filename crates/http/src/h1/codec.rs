@@ -9,7 +9,7 @@
 //! - Header values, the target and body data are slices of the input buffer.
 //! - What frames a message (`Content-Length`, `Transfer-Encoding`,
 //!   `Connection`) is decided while parsing and written anew while encoding; the
-//!   fields in a `HeaderMap` are never trusted for it.
+//!   fields in `Headers` are never trusted for it.
 //! - A message that two readers could frame differently is an error.
 
 mod authority;

@@ -18,9 +18,9 @@ use super::codec::{
 use super::wire::SharedWire;
 use crate::body::{Body, Upgrade};
 use crate::context::Informational;
-use crate::exchange::Response;
+use crate::message::Response;
 use crate::fault::{self, Fault, FaultKind};
-use crate::headers;
+use crate::headers::Headers;
 use crate::write::Rest;
 
 /// What the request decides about its response.
@@ -142,7 +142,6 @@ pub(crate) async fn send(
     sent?;
     let lead = std::mem::take(&mut wire.borrow_mut().outbox.lead);
     buffer::give(lead, BufferSize::Head);
-    headers::give(parts.headers);
     let upgrade = match framing {
         EncodedBody::Tunnel => sending.body.into_upgrade().ok(),
         _ => None,
@@ -153,7 +152,7 @@ pub(crate) async fn send(
 /// RFC 9112 section 6: the one way this body can be told from what follows it.
 fn frame(
     status: StatusCode,
-    headers: &http::HeaderMap,
+    headers: &Headers,
     body: &Body,
     answer: &Answer,
 ) -> EncodedBody {
@@ -164,7 +163,7 @@ fn frame(
     if answer.is_head || status == StatusCode::NOT_MODIFIED {
         let declared = headers
             .get(CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
+            .and_then(|value| value.to_str()?.parse().ok());
         return EncodedBody::Unsent(declared.or_else(|| length.filter(|_| !body.is_empty())));
     }
     if status == StatusCode::NO_CONTENT || status.is_informational() {

@@ -28,10 +28,10 @@ use super::respond::{self, Answer};
 use super::wire::{Continue, SharedWire, Wire};
 use crate::body::{Body, Upgrade};
 use crate::context::{ConnectionInfo, Context};
-use crate::exchange::{Exchange, HttpHandler, Request, Response};
+use crate::exchange::{Exchange, HttpHandler};
 use crate::fault::{Fault, FaultKind};
-use crate::headers;
 use crate::hop::{self, UpgradeField};
+use crate::message::{Request, Response};
 use crate::server::{Http2Connection, HttpServer, ServerSettings};
 
 /// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
@@ -207,7 +207,6 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         let mut context = Context::new(self.info.clone());
         loop {
             let mut head = None;
-            parser.recycle(headers::take());
             match self.read_head(&mut parser, &mut head).await {
                 Ok(Arrival::Head) => {}
                 Ok(Arrival::Nothing) => break,

@@ -20,10 +20,11 @@ use tidegate_runtime::limit::Limit;
 use super::body::StreamBody;
 use crate::body::Body;
 use crate::context::{ConnectionInfo, Context};
-use crate::exchange::{Exchange, HttpHandler, Request, Response};
+use crate::exchange::{Exchange, HttpHandler};
 use crate::fault::{Fault, FaultKind};
 use crate::h1::codec::ParseError;
 use crate::h1::respond::fault_response;
+use crate::message::{Request, Response};
 use crate::server::ServerSettings;
 
 /// Fields that concern an HTTP/1.1 connection (RFC 9113 section 8.2.2).
@@ -102,7 +103,7 @@ fn admit(
         }
         Body::stream(body)
     };
-    Ok(Request::from_parts(parts, body))
+    Ok(Request::from_parts(parts.into(), body))
 }
 
 /// RFC 9113 section 8.2.3: crumbs are one cookie field again.
@@ -141,7 +142,7 @@ async fn answer<H: HttpHandler>(
         while let Some(informational) = context.next_informational() {
             let mut head = http::Response::new(());
             *head.status_mut() = informational.status;
-            *head.headers_mut() = informational.headers;
+            *head.headers_mut() = informational.headers.into();
             strip(head.headers_mut());
             // Failure shows when the response itself is sent.
             let _ = respond.send_informational(head);
@@ -163,7 +164,8 @@ async fn send(
     settings: &ServerSettings,
     mut respond: SendResponse<Bytes>,
 ) -> Result<(), Fault> {
-    let (mut parts, body) = response.into_parts();
+    let (parts, body) = response.into_parts();
+    let mut parts = http::response::Parts::from(parts);
     parts.version = Version::HTTP_2;
     strip(&mut parts.headers);
     let unsent = is_head

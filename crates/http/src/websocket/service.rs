@@ -14,7 +14,8 @@ use tidegate_service::{AsyncMakeService, Service};
 
 use super::Handshake;
 use crate::body::Body;
-use crate::exchange::{Exchange, Response};
+use crate::exchange::Exchange;
+use crate::message::Response;
 use crate::fault::Fault;
 use crate::server::{HttpServer, ServerSettings};
 

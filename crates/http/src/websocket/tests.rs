@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::context::{ConnectionInfo, Context, Scheme};
-use crate::exchange::Request;
+use crate::message::Request;
 use tidegate_runtime::io::PeerAddr;
 
 /// The key of RFC 6455 section 1.3.
@@ -57,10 +57,10 @@ fn the_key_is_answered_as_the_standard_says() {
     let response = answer(Origins::Same, &exchange(&GOOD));
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     assert!(response.body().is_upgrade());
-    let accept = &response.headers()[SEC_WEBSOCKET_ACCEPT];
+    let accept = &response.headers().get(SEC_WEBSOCKET_ACCEPT).unwrap();
     assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "mqtt");
-    assert_eq!(response.headers()[UPGRADE], "websocket");
+    assert_eq!(response.headers().get(SEC_WEBSOCKET_PROTOCOL).unwrap(), "mqtt");
+    assert_eq!(response.headers().get(UPGRADE).unwrap(), "websocket");
 }
 
 #[test]

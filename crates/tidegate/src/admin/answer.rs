@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
+use tidegate_http::headers::FieldValue;
 use tidegate_http::{Body, Exchange, Fault, Request, Response};
 use tidegate_runtime::clock;
 use tidegate_runtime::worker::WorkerIndex;
@@ -161,7 +162,7 @@ impl Answerer {
     }
 
     /// Whether the caller has the token, if one is wanted. Takes as long for any wrong one.
-    fn may_enter(&self, authorization: Option<&HeaderValue>) -> bool {
+    fn may_enter(&self, authorization: Option<FieldValue<'_>>) -> bool {
         let Some(token) = &self.inner.token else {
             return true;
         };

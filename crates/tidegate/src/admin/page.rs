@@ -6,24 +6,23 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
-use tidegate_http::ConnectionInfo;
+use tidegate_http::{ConnectionInfo, Headers};
 use tidegate_runtime::io::PeerAddr;
 
 /// Whether a request with these fields, on this connection, may come from a page. Nothing
 /// but a browser asks over TCP with an `Origin`, or for a name that is not this machine's.
-pub(super) fn may_have_asked(headers: &HeaderMap, connection: &ConnectionInfo) -> bool {
+pub(super) fn may_have_asked(headers: &Headers, connection: &ConnectionInfo) -> bool {
     connection.local != PeerAddr::Unix
         && (headers.contains_key(ORIGIN) || !names_this_machine(headers))
 }
 
 /// Whether an address or `localhost` is asked for, or nothing, as HTTP/1.0 may.
-fn names_this_machine(headers: &HeaderMap) -> bool {
+fn names_this_machine(headers: &Headers) -> bool {
     let Some(host) = headers.get(HOST) else {
         return true;
     };
-    let Ok(host) = host.to_str() else {
+    let Some(host) = host.to_str() else {
         return false;
     };
     let name = match host.rsplit_once(':') {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ use tidegate_http::client::{
 };
 use tidegate_http::context::{ConnectionInfo, Context, Scheme};
 use tidegate_http::h1::codec::RequestTarget;
+use tidegate_http::headers::Headers;
 use tidegate_mqtt::access::proof::{Credentials, PendingVerdict, Proof, Verdict};
 use tidegate_mqtt::broker::access::Identity;
 use tidegate_mqtt::broker::time::Moment;
@@ -158,7 +159,7 @@ impl HookProof {
         question: Bytes,
         home: &Rc<dyn ConnectionHome>,
     ) -> Result<Bytes, NoAnswer> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert(HOST, self.spec.authority.clone());
         let json = HeaderValue::from_static("application/json");
         headers.insert(CONTENT_TYPE, json.clone());

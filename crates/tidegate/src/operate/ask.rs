@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use tidegate_http::client::{
     ClientConnection, ClientSettings, ConnectionHome, Outgoing, Upgrading,
 };
 use tidegate_http::h1::codec::RequestTarget;
-use tidegate_http::{Body, ConnectionInfo, Context, Response, Scheme};
+use tidegate_http::{Body, ConnectionInfo, Context, Headers, Response, Scheme};
 use tidegate_runtime::io::{Io, PeerAddr};
 use tokio::time::timeout;
 
@@ -81,7 +81,7 @@ pub(super) async fn send(
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let uri: Uri = path.parse().map_err(question)?;
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert(HOST, HeaderValue::from_static("localhost"));
     if let Some(token) = &target.token {
         let value = HeaderValue::try_from(format!("Bearer {token}")).map_err(question)?;

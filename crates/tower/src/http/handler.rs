@@ -63,7 +63,8 @@ where
 
     async fn call(&self, exchange: Exchange) -> Result<Response, Fault> {
         let Exchange { request, context } = exchange;
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
+        let mut parts = http::request::Parts::from(parts);
         describe(&mut parts.extensions, &context);
         let (body, mut pump) = RequestBody::new(body);
         let request = http::Request::from_parts(parts, body);
@@ -80,7 +81,7 @@ where
             answered
         });
         let response = answered.await.map_err(|error| fault(error.into()))?;
-        Ok(response.map(|body| into_body(body, pump)))
+        Ok(response.map(|body| into_body(body, pump)).into())
     }
 }
 

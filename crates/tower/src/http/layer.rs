@@ -138,9 +138,9 @@ where
         } = exchange;
         let stay = self.contexts.enter(context);
         request.extensions_mut().insert(stay.ticket);
-        let response = self.outer.call(request).await;
+        let response = self.outer.call(request.into()).await;
         let response = response.map_err(|error| fault(error.into()))?;
-        Ok(response.map(|body| into_body(body, None)))
+        Ok(response.map(|body| into_body(body, None)).into())
     }
 }
 
@@ -170,9 +170,9 @@ where
     S: Service<Exchange, Response = Response, Error = Fault> + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + 'static,
 {
-    type Response = Response;
+    type Response = http::Response<Body>;
     type Error = Fault;
-    type Future = LocalFuture<Result<Response, Fault>>;
+    type Future = LocalFuture<Result<http::Response<Body>, Fault>>;
 
     fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
@@ -186,7 +186,9 @@ where
         Box::pin(async move {
             let lost = || Fault::new(FaultKind::Internal, "a layer has lost the extensions");
             let context = context.ok_or_else(lost)?;
-            handler.call(Exchange { request, context }).await
+            let request = request.into();
+            let response = handler.call(Exchange { request, context }).await;
+            response.map(Into::into)
         })
     }
 }

@@ -19,7 +19,6 @@ use crate::body::Body;
 use crate::client::{ClientConnection, ClientSettings, ConnectionHome, Progress, SendFailure};
 use crate::context::Context;
 use crate::fault::{Fault, FaultKind};
-use crate::headers;
 use crate::write::{Outbox, Rest};
 
 /// The most informational responses one request may be answered with.
@@ -86,8 +85,6 @@ impl Flow {
         settings: Rc<ClientSettings>,
         upload: Upload,
     ) -> Box<Self> {
-        let mut parser = ResponseParser::new();
-        parser.recycle(headers::take());
         let mut outbox = Outbox::default();
         outbox.lead = buffer::take(BufferSize::Head);
         Box::new(Self {
@@ -97,7 +94,7 @@ impl Flow {
             outbox,
             intent: ConnectionIntent::Close,
             upload,
-            parser,
+            parser: ResponseParser::new(),
             informed: 0,
             answered: false,
             is_awaited: false,

@@ -1,23 +1,20 @@
 //! Writes heads (RFC 9112 sections 3 and 4). Called by both connections.
 //!
 //! Framing and connection fields come from the arguments alone: the same
-//! fields in the `HeaderMap` are left out, so a head never carries both
+//! fields in the `Headers` are left out, so a head never carries both
 //! `Content-Length` and `Transfer-Encoding`. Names and values cannot split a
-//! message because the `http` types hold no CR, LF or NUL.
+//! message because `Headers` hold no CR, LF or NUL.
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderName};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, StatusCode, Uri};
 
 use super::framing::status_has_no_body;
 use super::{BodyLength, EncodeError};
+use crate::headers::Headers;
 
 /// Room for the first line's fixed parts and the fields the encoder adds.
 const FIXED_BYTES: usize = 128;
-
-/// What a field takes up, mostly.
-const USUAL_FIELD_BYTES: usize = 48;
 
 /// What a head announces about the body that follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +126,7 @@ pub fn encode_request_head(
     out: &mut BytesMut,
     method: &Method,
     target: RequestTarget<'_>,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: EncodedBody,
     connection: ConnectionField,
 ) -> Result<(), EncodeError> {
@@ -143,7 +140,7 @@ pub fn encode_request_head(
         EncodedBody::Fixed(length) => FramingField::ContentLength(length),
         EncodedBody::Chunked => FramingField::Chunked,
     };
-    out.reserve(FIXED_BYTES + method.as_str().len() + target.length() + usual_length(headers));
+    out.reserve(FIXED_BYTES + method.as_str().len() + target.length() + headers.written_length_max());
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
     target.write(out);
@@ -162,12 +159,12 @@ pub fn encode_request_head(
 pub fn encode_response_head(
     out: &mut BytesMut,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: EncodedBody,
     connection: ConnectionField,
 ) -> Result<(), EncodeError> {
     let (framing, connection) = response_framing(status, body, connection)?;
-    out.reserve(FIXED_BYTES + usual_length(headers));
+    out.reserve(FIXED_BYTES + headers.written_length_max());
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -212,23 +209,13 @@ fn response_framing(
     Ok((framing, connection))
 }
 
-/// Enough for most fields; adding them up would cost more than growing rarely does.
-fn usual_length(headers: &HeaderMap) -> usize {
-    headers.len() * USUAL_FIELD_BYTES
-}
-
 fn write_fields(
     out: &mut BytesMut,
-    headers: &HeaderMap,
+    headers: &Headers,
     framing: FramingField,
     connection: ConnectionField,
 ) {
-    for (name, value) in headers {
-        if is_written_anew(name, connection) {
-            continue;
-        }
-        write_field(out, name, value.as_bytes());
-    }
+    headers.write(out, |name| is_written_anew(name, connection));
     match framing {
         FramingField::None => {}
         FramingField::ContentLength(length) => {
@@ -247,19 +234,17 @@ fn write_fields(
     });
 }
 
-pub(super) fn write_field(out: &mut BytesMut, name: &HeaderName, value: &[u8]) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
 /// Fields the encoder writes from its arguments, or that concern the previous
-/// hop's connection only.
-fn is_written_anew(name: &HeaderName, connection: ConnectionField) -> bool {
-    match *name {
-        header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::CONNECTION => true,
-        header::UPGRADE => connection != ConnectionField::Upgrade,
-        _ => matches!(name.as_str(), "keep-alive" | "proxy-connection"),
+/// hop's connection only. Told by length first.
+#[inline]
+fn is_written_anew(name: &[u8], connection: ConnectionField) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        7 => connection != ConnectionField::Upgrade && is(b"upgrade"),
+        10 => is(b"connection") || is(b"keep-alive"),
+        14 => is(b"content-length"),
+        16 => is(b"proxy-connection"),
+        17 => is(b"transfer-encoding"),
+        _ => false,
     }
 }

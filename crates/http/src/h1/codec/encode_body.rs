@@ -6,9 +6,8 @@
 //! that head, data and suffix leave in one vectored write.
 
 use bytes::BytesMut;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
-use super::encode::write_field;
 use super::trailers::{self, TrailerRule};
 use super::{EncodeError, EncodedBody};
 
@@ -167,4 +166,10 @@ fn write_chunk_size(out: &mut BytesMut, size: u64) {
     line[count] = b'\r';
     line[count + 1] = b'\n';
     out.extend_from_slice(&line[..count + 2]);
+}
+
+fn write_field(out: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+    for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
 }

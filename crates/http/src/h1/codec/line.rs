@@ -2,8 +2,8 @@
 //! parsers and the trailer parser.
 //!
 //! The scanner lets `\r` and `\n` stand nowhere but at the end of a line, so a
-//! line is what comes before the next `\r`. Names, values and targets are
-//! validated where they get their types; what is checked here is their places.
+//! line is what comes before the next `\r`. Methods and targets are validated where
+//! they get their types; names and values are here.
 
 use std::slice;
 
@@ -12,6 +12,10 @@ use memchr::memchr;
 use super::ParseError;
 use super::framing::Minor;
 use super::scan::LINE_END;
+use crate::headers::{Place, Spelling};
+
+/// The longest name, as in the `http` crate.
+const NAME_BYTES_MAX: usize = u16::MAX as usize;
 
 /// The parts of a request line (RFC 9112 section 3).
 #[derive(Debug)]
@@ -36,6 +40,17 @@ pub(super) struct FieldLines<'a> {
     lines: Lines<'a>,
     /// How many more there may be.
     left: usize,
+    /// What a look at all of them has shown.
+    text: Text,
+}
+
+/// What lines are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Text {
+    /// Nothing that may not be in a value.
+    Clean,
+    /// Something that may not; in which line is to be found out.
+    Doubtful,
 }
 
 /// Lines of any kind.
@@ -76,6 +91,8 @@ impl<'a> Lines<'a> {
 pub(super) struct FieldLine<'a> {
     pub(super) name: &'a [u8],
     pub(super) value: &'a [u8],
+    /// Where the two stand in the block.
+    pub(super) place: Place,
 }
 
 impl<'a> RequestLine<'a> {
@@ -86,7 +103,7 @@ impl<'a> RequestLine<'a> {
         ends: &'a [u32],
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut fields = FieldLines::of(head, ends, count_max);
+        let mut fields = FieldLines::behind_a_line(head, ends, count_max);
         let line = fields.lines.next();
         let minor = match line.last_chunk() {
             Some(b" HTTP/1.1") => Minor::Http11,
@@ -95,6 +112,7 @@ impl<'a> RequestLine<'a> {
         };
         let line = &line[..line.len() - b" HTTP/1.x".len()];
         let method_end = memchr(b' ', line).ok_or(ParseError::RequestLine)?;
+        fields.look();
         Ok(Self {
             method: &line[..method_end],
             target: &line[method_end + 1..],
@@ -122,7 +140,7 @@ impl<'a> StatusLine<'a> {
         ends: &'a [u32],
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut fields = FieldLines::of(head, ends, count_max);
+        let mut fields = FieldLines::behind_a_line(head, ends, count_max);
         let line = fields.lines.next();
         let (version, rest) = line.split_first_chunk().ok_or(ParseError::StatusLine)?;
         let minor = match version {
@@ -130,6 +148,7 @@ impl<'a> StatusLine<'a> {
             b"HTTP/1.0" => Minor::Http10,
             _ => return Err(ParseError::Version),
         };
+        fields.look();
         match rest {
             [b' ', code @ ..] if code.len() == 3 => Ok(Self {
                 code,
@@ -151,9 +170,25 @@ impl<'a> StatusLine<'a> {
 impl<'a> FieldLines<'a> {
     /// The lines of a section without a first line of another kind.
     pub(super) fn of(section: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
+        let mut fields = Self::behind_a_line(section, ends, count_max);
+        fields.look();
+        fields
+    }
+
+    /// Lines behind one of another kind, which is to be taken first.
+    fn behind_a_line(block: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
         Self {
-            lines: Lines::of(section, ends),
+            lines: Lines::of(block, ends),
             left: count_max,
+            text: Text::Doubtful,
+        }
+    }
+
+    /// Looks at all that is left at once, which is cheaper than at each value.
+    fn look(&mut self) {
+        let rest = self.lines.block.get(self.lines.at..).unwrap_or_default();
+        if is_clean(rest) {
+            self.text = Text::Clean;
         }
     }
 
@@ -161,36 +196,96 @@ impl<'a> FieldLines<'a> {
     ///
     /// # Errors
     ///
-    /// A line without a colon, or one too many. A line that continues the one
-    /// before it (`obs-fold`) has a name that begins with white space, which its
-    /// type refuses.
+    /// A line without a name and a colon behind it, with something in its value that may
+    /// not be there, or one too many. A line that continues the one before it
+    /// (`obs-fold`) has a name that begins with white space, which no name does.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<FieldLine<'a>>, ParseError> {
+        let start = self.lines.at;
         let line = self.lines.next();
         if line.is_empty() {
             return Ok(None);
         }
         self.left = self.left.checked_sub(1).ok_or(ParseError::TooManyHeaders)?;
-        let colon = memchr(b':', line).ok_or(ParseError::HeaderName)?;
+        let colon = name_length(line).ok_or(ParseError::HeaderName)?;
+        let (value, leading) = trimmed(&line[colon + 1..]);
+        if self.text == Text::Doubtful && !value.iter().all(|&byte| is_text(byte)) {
+            return Err(ParseError::HeaderValue);
+        }
+        let value_start = colon + 1 + leading;
+        let value_end = value_start + value.len();
+        let is_plain = leading == 1 && line[colon + 1] == b' ' && value_end == line.len();
         Ok(Some(FieldLine {
             name: &line[..colon],
-            value: trimmed(&line[colon + 1..]),
+            value,
+            place: Place {
+                start,
+                name_end: start + colon,
+                value_start: start + value_start,
+                value_end: start + value_end,
+                spelling: match is_plain {
+                    true => Spelling::Plain,
+                    false => Spelling::Loose,
+                },
+            },
         }))
     }
 }
 
-/// RFC 9110 section 5.5: white space around a value is no part of it.
-const fn trimmed(mut value: &[u8]) -> &[u8] {
+/// The length of the token before the colon (RFC 9110 section 5.1), if it is one.
+#[inline]
+fn name_length(line: &[u8]) -> Option<usize> {
+    let length = line.iter().position(|&byte| !is_in_token(byte))?;
+    (line[length] == b':' && (1..=NAME_BYTES_MAX).contains(&length)).then_some(length)
+}
+
+/// RFC 9110 section 5.6.2.
+#[inline]
+const fn is_in_token(byte: u8) -> bool {
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            let it = byte as u8;
+            table[byte] = it.is_ascii_alphanumeric()
+                || matches!(
+                    it,
+                    b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'
+                        | b'_' | b'`' | b'|' | b'~'
+                );
+            byte += 1;
+        }
+        table
+    };
+    TOKEN[byte as usize]
+}
+
+/// RFC 9110 section 5.5: white space around a value is no part of it. Also says how much
+/// stood before it.
+#[inline]
+const fn trimmed(text: &[u8]) -> (&[u8], usize) {
+    let mut value = text;
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
+    let leading = text.len() - value.len();
     while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    value
+    (value, leading)
 }
 
-/// What a reason phrase is made of (RFC 9112 section 4).
+/// Whether there is no control character in whole lines. A `\r` or `\n` is at the end of
+/// one: the scanner has seen to that.
+///
+/// Every byte is looked at, whatever the one before was, so that many are at once.
+fn is_clean(lines: &[u8]) -> bool {
+    let is_foreign = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n') || byte == 0x7f;
+    let foreign = lines.iter().map(|&byte| u8::from(is_foreign(byte)));
+    foreign.fold(0, |seen, it| seen | it) == 0
+}
+
+/// What a value (RFC 9110 section 5.5) and a reason phrase (RFC 9112 section 4) are made of.
 const fn is_text(byte: u8) -> bool {
     byte == b'\t' || byte >= b' ' && byte != 0x7f
 }

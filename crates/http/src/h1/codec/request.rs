@@ -2,13 +2,15 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Method, Request, Version, request};
+use http::{Extensions, HeaderValue, Method};
 
 use super::fields::{self, HostField, Sender};
 use super::framing::Minor;
 use super::line::RequestLine;
 use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError, target};
+use crate::headers::Headers;
+use crate::message::RequestParts;
 
 /// A request up to its body, with everything the connection must know.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub struct RequestHead {
     /// Method, target, version and fields. `Request::from_parts` takes them as
     /// they are. For a target in absolute-form the URI keeps its authority and
     /// `Host` holds that same authority, whatever the client had put there.
-    pub parts: request::Parts,
+    pub parts: RequestParts,
     /// How the body ends; never `UntilClose` or `Tunnel` in a request.
     pub body: BodyLength,
     /// Whether the client wants the connection kept.
@@ -42,7 +44,6 @@ pub struct RequestHead {
 /// if let Some(head) = parser.parse(&mut buffer, &Limits::default())? {
 ///     assert_eq!(head.parts.uri, "/a");
 ///     assert_eq!(head.body, BodyLength::Fixed(2));
-///     parser.recycle(head.parts.headers);
 /// }
 /// assert_eq!(buffer, "hi");
 /// # Ok::<(), ParseError>(())
@@ -51,7 +52,6 @@ pub struct RequestHead {
 pub struct RequestParser {
     scanner: BlockScanner,
     leading: LeadingLine,
-    spare: HeaderMap,
     refused: Option<ParseError>,
 }
 
@@ -69,21 +69,8 @@ impl RequestParser {
         Self {
             scanner: BlockScanner::head(),
             leading: LeadingLine::Allowed,
-            spare: HeaderMap::new(),
             refused: None,
         }
-    }
-
-    /// Hands back a map no longer needed, so that the next head is parsed
-    /// without allocating one. Very large maps are dropped.
-    pub fn recycle(&mut self, headers: HeaderMap) {
-        self.spare = fields::recycled(headers);
-    }
-
-    /// Takes the recycled map away again, for a connection that goes idle.
-    #[must_use]
-    pub fn take_recycled(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.spare)
     }
 
     /// Takes one head off the front of `buffer`, or `None` while its end has
@@ -131,7 +118,7 @@ impl RequestParser {
         self.scanner = BlockScanner::head();
         self.leading = LeadingLine::Allowed;
         let head = buffer.split_to(length).freeze();
-        parse_head(&head, ends.offsets(), &mut self.spare, limits).map(Some)
+        parse_head(head, ends.offsets(), limits).map(Some)
     }
 }
 
@@ -141,22 +128,17 @@ impl Default for RequestParser {
     }
 }
 
-/// `map` is empty.
-fn parse_head(
-    head: &Bytes,
-    ends: &[u32],
-    map: &mut HeaderMap,
-    limits: &Limits,
-) -> Result<RequestHead, ParseError> {
-    let line = RequestLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
+fn parse_head(head: Bytes, ends: &[u32], limits: &Limits) -> Result<RequestHead, ParseError> {
+    let line = RequestLine::of(&head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
     let minor = line.minor;
     let method = Method::from_bytes(line.method).map_err(|_| ParseError::RequestLine)?;
     let uri = target::parse(&method, head.slice_ref(line.target))
         .map_err(|error| line.refused_target(error))?;
-    let fields = fields::collect(head, line.fields, Sender::Client, map)?;
+    let mut headers = Headers::received(head.clone());
+    let fields = fields::collect(line.fields, Sender::Client, &mut headers)?;
     check_host(fields.host, minor)?;
     if let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) {
-        replace_host(authority.as_str(), map)?;
+        replace_host(authority.as_str(), &mut headers)?;
     }
     let body = fields
         .framing
@@ -164,18 +146,18 @@ fn parse_head(
     let has_body = !matches!(body, BodyLength::None | BodyLength::Fixed(0));
     let connect = method == Method::CONNECT;
     let upgrade = fields.framing.connection_upgrade && fields.has_upgrade;
-
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = method;
-    parts.uri = uri;
-    parts.version = minor.version();
-    parts.headers = std::mem::take(map);
     Ok(RequestHead {
         body,
         intent: fields.framing.intent(minor),
         expects_continue: fields.expects_continue && has_body && minor == Minor::Http11,
-        upgrade: connect || upgrade && parts.version == Version::HTTP_11,
-        parts,
+        upgrade: connect || upgrade && minor == Minor::Http11,
+        parts: RequestParts {
+            method,
+            uri,
+            version: minor.version(),
+            headers,
+            extensions: Extensions::new(),
+        },
     })
 }
 
@@ -189,7 +171,7 @@ const fn check_host(host: HostField, minor: Minor) -> Result<(), ParseError> {
 }
 
 /// RFC 9112 section 3.2.2: the authority of the target wins over `Host`.
-fn replace_host(authority: &str, headers: &mut HeaderMap) -> Result<(), ParseError> {
+fn replace_host(authority: &str, headers: &mut Headers) -> Result<(), ParseError> {
     let value = HeaderValue::from_str(authority).map_err(|_| ParseError::Target)?;
     headers.insert(HOST, value);
     Ok(())

@@ -1,19 +1,21 @@
 //! Response heads (RFC 9112 section 4). Called by a client connection.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Response, StatusCode, response};
+use http::{Extensions, Method, StatusCode};
 
 use super::fields::{self, Sender};
 use super::line::StatusLine;
 use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
 use super::{BodyLength, ConnectionIntent, Limits, MAX_HEADER_COUNT, ParseError};
+use crate::headers::Headers;
+use crate::message::ResponseParts;
 
 /// A response up to its body, with everything the connection must know.
 #[derive(Debug)]
 pub struct ResponseHead {
     /// Status, version and fields. `Response::from_parts` takes them as they
     /// are. An equal `Content-Length` sent twice is in there once.
-    pub parts: response::Parts,
+    pub parts: ResponseParts,
     /// How the body ends.
     pub body: BodyLength,
     /// Whether the connection can carry another request after this response;
@@ -47,7 +49,6 @@ impl ResponseHead {
 #[derive(Debug)]
 pub struct ResponseParser {
     scanner: BlockScanner,
-    spare: HeaderMap,
     refused: Option<ParseError>,
 }
 
@@ -57,21 +58,8 @@ impl ResponseParser {
     pub fn new() -> Self {
         Self {
             scanner: BlockScanner::head(),
-            spare: HeaderMap::new(),
             refused: None,
         }
-    }
-
-    /// Hands back a map no longer needed, so that the next head is parsed
-    /// without allocating one. Very large maps are dropped.
-    pub fn recycle(&mut self, headers: HeaderMap) {
-        self.spare = fields::recycled(headers);
-    }
-
-    /// Takes the recycled map away again, for a connection that goes idle.
-    #[must_use]
-    pub fn take_recycled(&mut self) -> HeaderMap {
-        std::mem::take(&mut self.spare)
     }
 
     /// Takes one head off the front of `buffer`, or `None` while its end has
@@ -113,7 +101,7 @@ impl ResponseParser {
         };
         self.scanner = BlockScanner::head();
         let head = buffer.split_to(length).freeze();
-        parse_head(&head, ends.offsets(), &mut self.spare, request, limits).map(Some)
+        parse_head(head, ends.offsets(), request, limits).map(Some)
     }
 }
 
@@ -123,18 +111,17 @@ impl Default for ResponseParser {
     }
 }
 
-/// `map` is empty.
 fn parse_head(
-    head: &Bytes,
+    head: Bytes,
     ends: &[u32],
-    map: &mut HeaderMap,
     request: &Method,
     limits: &Limits,
 ) -> Result<ResponseHead, ParseError> {
-    let line = StatusLine::of(head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
+    let line = StatusLine::of(&head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
     let minor = line.minor;
     let status = StatusCode::from_bytes(line.code).map_err(|_| ParseError::StatusLine)?;
-    let fields = fields::collect(head, line.fields, Sender::Server, map)?;
+    let mut headers = Headers::received(head.clone());
+    let fields = fields::collect(line.fields, Sender::Server, &mut headers)?;
     let body = fields
         .framing
         .response_body(request, status, minor, limits.body_bytes)?;
@@ -143,12 +130,13 @@ fn parse_head(
         _ => fields.framing.intent(minor),
     };
 
-    let (mut parts, ()) = Response::new(()).into_parts();
-    parts.status = status;
-    parts.version = minor.version();
-    parts.headers = std::mem::take(map);
     Ok(ResponseHead {
-        parts,
+        parts: ResponseParts {
+            status,
+            version: minor.version(),
+            headers,
+            extensions: Extensions::new(),
+        },
         body,
         intent,
     })

@@ -2,11 +2,11 @@
 //! the body decoder and the body encoder.
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::line::FieldLines;
 use super::scan::{BlockLimits, BlockScanner, LINE_END, LineEnds};
-use super::{MAX_HEADER_COUNT, ParseError, fields};
+use super::{MAX_HEADER_COUNT, ParseError};
 
 /// What may become of a field that came after the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,9 @@ impl TrailerParser {
         );
         let mut trailers = HeaderMap::new();
         while let Some(line) = lines.next()? {
-            let (name, value) = fields::field(&section, line)?;
+            let name = HeaderName::from_bytes(line.name).map_err(|_| ParseError::HeaderName)?;
+            let value = HeaderValue::from_maybe_shared(section.slice_ref(line.value))
+                .map_err(|_| ParseError::HeaderValue)?;
             match rule(&name) {
                 TrailerRule::Keep => {
                     trailers.append(name, value);
