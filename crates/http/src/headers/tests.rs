@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, VIA};
 use proptest::prelude::*;
 
@@ -86,18 +86,14 @@ fn lines_are_kept_for_the_next_message_unless_they_have_grown_large() {
     for _ in 0..1000 {
         large.append(HOST, HeaderValue::from_static("a long value of a field"));
     }
-    let place = large.lines.as_deref().map(std::ptr::from_ref);
     drop(large);
-    let next = pool::take();
-    assert_ne!(Some(std::ptr::from_ref(&*next)), place);
+    assert_eq!(pool::take().kept_bytes(), 0);
 }
 
 #[test]
 fn a_map_of_arrived_fields_shares_their_bytes() {
-    let head = Bytes::from_static(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");
-    let range = head.as_ptr_range();
-    let mut buffer = BytesMut::from(head.clone());
-    let range = if range.contains(&buffer.as_ptr()) { range } else { buffer.as_ptr_range() };
+    let mut buffer = BytesMut::from("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    let range = buffer.as_ptr_range();
     let parsed = RequestParser::new().parse(&mut buffer, &Limits::default());
     let map = HeaderMap::from(parsed.unwrap().unwrap().parts.headers);
     assert_eq!(map["host"], "example.com");
