@@ -126,7 +126,10 @@ fn connection_cannot_make_end_to_end_fields_vanish() {
         ("x-forwarded-proto", "http"),
     ]);
     prepare_request(&mut headers, &hop(PeerTrust::Trusted, &peer));
-    assert_eq!(headers.get("x-forwarded-for").unwrap(), "192.0.2.7, 10.0.0.1");
+    assert_eq!(
+        headers.get("x-forwarded-for").unwrap(),
+        "192.0.2.7, 10.0.0.1"
+    );
     assert_eq!(headers.get("x-forwarded-proto").unwrap(), "http");
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod field;
 mod lines;
 mod pool;
+mod role;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use http::{HeaderName, HeaderValue};
 pub use self::field::{Field, FieldValue};
 use self::lines::Lines;
 pub(crate) use self::lines::{Place, Spelling};
+pub use self::role::{Role, Roles};
 
 /// The fields of a message, in their order. Names are kept as they were spelt, and
 /// compared without regard to case (RFC 9110 section 5.1).
@@ -66,10 +68,18 @@ impl Headers {
 
     /// Tells where in the received head the next field stands.
     #[inline]
-    pub(crate) fn push_received(&mut self, place: Place) {
+    pub(crate) fn push_received(&mut self, place: Place, role: Role) {
         if let Some(lines) = &mut self.lines {
-            lines.push_received(place);
+            lines.push_received(place, role);
         }
+    }
+
+    /// Whether there may be a field with one of these roles: `false` is certain, and found
+    /// without a look at the fields.
+    #[inline]
+    pub fn may_have(&self, roles: Roles) -> bool {
+        let lines = self.lines.as_ref();
+        lines.is_some_and(|lines| lines.roles().meets(roles))
     }
 
     /// How many fields there are.
@@ -142,9 +152,9 @@ impl Headers {
     }
 
     /// Writes the fields as they are sent, each with its line end, but for those whose
-    /// name `leaves_out` takes.
+    /// role `leaves_out` takes.
     #[inline]
-    pub(crate) fn write(&self, out: &mut BytesMut, leaves_out: impl Fn(&[u8]) -> bool) {
+    pub(crate) fn write(&self, out: &mut BytesMut, leaves_out: impl Fn(Role) -> bool) {
         if let Some(lines) = &self.lines {
             lines.write(out, leaves_out);
         }

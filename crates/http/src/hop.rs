@@ -3,7 +3,7 @@
 
 use http::header::CONNECTION;
 
-use crate::headers::{Field, Headers};
+use crate::headers::{Headers, Role, Roles};
 
 /// What becomes of `Upgrade`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,28 +16,25 @@ pub(crate) enum UpgradeField {
 
 /// Takes off what concerns the connection the message came in on.
 pub(crate) fn take_off(headers: &mut Headers, upgrade: UpgradeField) {
-    let is_concerned = |field: Field<'_>| concerns_connection(field.name_bytes(), upgrade);
+    const CONCERNED: Roles = Roles::of(&[
+        Role::Connection,
+        Role::KeepAlive,
+        Role::ProxyConnection,
+        Role::TransferEncoding,
+        Role::Upgrade,
+    ]);
     // Most messages have none of these.
-    if !headers.iter().any(is_concerned) {
+    if !headers.may_have(CONCERNED) {
         return;
     }
     if headers.contains_key(CONNECTION) {
         remove_named(headers);
     }
-    headers.retain(|field| !is_concerned(field));
-}
-
-/// Told by length first.
-#[inline]
-fn concerns_connection(name: &[u8], upgrade: UpgradeField) -> bool {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    match name.len() {
-        7 => upgrade == UpgradeField::Goes && is(b"upgrade"),
-        10 => is(b"connection") || is(b"keep-alive"),
-        16 => is(b"proxy-connection"),
-        17 => is(b"transfer-encoding"),
-        _ => false,
-    }
+    headers.retain(|field| match field.role() {
+        Role::KeepAlive | Role::ProxyConnection | Role::TransferEncoding => false,
+        Role::Upgrade => upgrade == UpgradeField::Stays,
+        _ => true,
+    });
 }
 
 /// Removes `Connection` and the fields it names.
@@ -58,7 +55,7 @@ pub fn remove_named(headers: &mut Headers) {
             options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
         };
         let goes = || is_named() && !is_handled_apart(name) && !is_end_to_end(name);
-        !field.is("connection") && !goes()
+        field.role() != Role::Connection && !goes()
     });
 }
 

@@ -140,13 +140,7 @@ fn targets_are_written_in_the_form_of_the_method() {
 #[test]
 fn a_request_cannot_end_with_the_connection_nor_connect_have_a_body() {
     let write = |method: Method, uri: &'static str, body: EncodedBody| {
-        request(
-            method,
-            uri,
-            &Headers::new(),
-            body,
-            ConnectionField::Implied,
-        )
+        request(method, uri, &Headers::new(), body, ConnectionField::Implied)
     };
     assert_eq!(
         write(Method::POST, "/", EncodedBody::UntilClose),

@@ -191,7 +191,10 @@ fn header_lines_that_another_reader_may_see_differently_are_refused() {
 #[test]
 fn tabs_and_obs_text_in_values_pass_unchanged() {
     let head = accepted(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\tb\xe9\xff\r\nY:\r\n\r\n");
-    assert_eq!(head.parts.headers.get("x").unwrap().as_bytes(), b"a\tb\xe9\xff");
+    assert_eq!(
+        head.parts.headers.get("x").unwrap().as_bytes(),
+        b"a\tb\xe9\xff"
+    );
     assert_eq!(head.parts.headers.get("y").unwrap(), "");
 }
 

@@ -71,7 +71,10 @@ fn host_syntax_is_checked() {
         "a:00080",
         "xn--bcher-kva.example",
     ] {
-        assert_eq!(accepted(with_host(host)).parts.headers.get("host").unwrap(), host);
+        assert_eq!(
+            accepted(with_host(host)).parts.headers.get("host").unwrap(),
+            host
+        );
     }
     for host in [
         "",
@@ -116,7 +119,14 @@ fn the_authority_of_an_absolute_target_replaces_host() {
     assert_eq!(head.parts.uri.path(), "/c");
     assert_eq!(head.parts.uri.authority().unwrap(), "b:81");
     assert_eq!(accepted(get("https://b")).parts.uri.path(), "/");
-    assert_eq!(accepted(get("HTTP://b/")).parts.headers.get("host").unwrap(), "b");
+    assert_eq!(
+        accepted(get("HTTP://b/"))
+            .parts
+            .headers
+            .get("host")
+            .unwrap(),
+        "b"
+    );
     let old = accepted("GET http://b/ HTTP/1.0\r\n\r\n");
     assert_eq!(old.parts.headers.get("host").unwrap(), "b");
     refused("GET http://b/ HTTP/1.1\r\n\r\n", ParseError::MissingHost);

@@ -200,10 +200,7 @@ fn an_equal_content_length_sent_twice_is_one() {
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
     );
     assert_eq!(head.body, BodyLength::Fixed(5));
-    assert_eq!(
-        head.parts.headers.get_all("content-length").count(),
-        1
-    );
+    assert_eq!(head.parts.headers.get_all("content-length").count(), 1);
 }
 
 #[test]

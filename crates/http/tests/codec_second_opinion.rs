@@ -72,7 +72,12 @@ fn theirs(lines: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
 fn ours(headers: &Headers) -> Vec<(String, Vec<u8>)> {
     let mut fields: Vec<_> = headers
         .iter()
-        .map(|field| (field.name().to_ascii_lowercase(), field.value().as_bytes().to_vec()))
+        .map(|field| {
+            (
+                field.name().to_ascii_lowercase(),
+                field.value().as_bytes().to_vec(),
+            )
+        })
         .filter(|(name, _)| !is_settled(name))
         .collect();
     fields.sort();

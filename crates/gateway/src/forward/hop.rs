@@ -8,7 +8,8 @@
 use http::HeaderValue;
 use http::header::{CONNECTION, TE};
 use tidegate_http::Headers;
-use tidegate_http::hop::{is_forwarding, remove_named};
+use tidegate_http::headers::{Role, Roles};
+use tidegate_http::hop::remove_named;
 
 use super::trust::PeerTrust;
 
@@ -76,7 +77,7 @@ pub(super) fn sweep(
         Fate::GoesOn | Fate::Connection | Fate::Te => false,
     };
     if found.ending || found.upgrade || found.forwarded {
-        headers.retain(|field| !ends(fate(field.name_bytes(), direction)));
+        headers.retain(|field| !ends(fate(field.role(), direction)));
     }
     if found.upgrade && upgrade == UpgradePolicy::Forward {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -86,8 +87,12 @@ pub(super) fn sweep(
 
 fn look(headers: &Headers, direction: Direction) -> Found {
     let mut found = Found::default();
+    // Most messages have none of these.
+    if !headers.may_have(LOOKED_FOR) {
+        return found;
+    }
     for field in headers.iter() {
-        match fate(field.name_bytes(), direction) {
+        match fate(field.role(), direction) {
             Fate::GoesOn => {}
             Fate::Ends => found.ending = true,
             Fate::Connection => found.connection = true,
@@ -99,24 +104,33 @@ fn look(headers: &Headers, direction: Direction) -> Found {
     found
 }
 
-/// Told by length first: most names are none of these, and that settles it.
-#[inline]
-fn fate(name: &[u8], direction: Direction) -> Fate {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    let request = direction == Direction::Request;
-    match name.len() {
-        2 if is(b"te") => Fate::Te,
-        5 if request && is(b"proxy") => Fate::Ends,
-        7 if is(b"upgrade") => Fate::Upgrade,
-        10 if is(b"connection") => Fate::Connection,
-        10 if is(b"keep-alive") => Fate::Ends,
-        14 if is(b"http2-settings") => Fate::Upgrade,
-        16 if is(b"proxy-connection") => Fate::Ends,
-        17 if is(b"transfer-encoding") => Fate::Ends,
-        18 if !request && is(b"proxy-authenticate") => Fate::Ends,
-        19 if request && is(b"proxy-authorization") => Fate::Ends,
-        25 if !request && is(b"proxy-authentication-info") => Fate::Ends,
-        _ if request && is_forwarding(name) => Fate::Forwarding,
+/// Roles of which [`fate`] says something else than that the field goes on.
+const LOOKED_FOR: Roles = Roles::of(&[
+    Role::TransferEncoding,
+    Role::Te,
+    Role::Connection,
+    Role::KeepAlive,
+    Role::ProxyConnection,
+    Role::Upgrade,
+    Role::Http2Settings,
+    Role::Proxy,
+    Role::ProxyAuthorization,
+    Role::ProxyAuthenticate,
+    Role::ProxyAuthenticationInfo,
+    Role::Forwarding,
+]);
+
+const fn fate(role: Role, direction: Direction) -> Fate {
+    match (role, direction) {
+        (Role::Connection, _) => Fate::Connection,
+        (Role::Te, _) => Fate::Te,
+        (Role::Upgrade | Role::Http2Settings, _) => Fate::Upgrade,
+        (Role::KeepAlive | Role::ProxyConnection | Role::TransferEncoding, _) => Fate::Ends,
+        (Role::Proxy | Role::ProxyAuthorization, Direction::Request) => Fate::Ends,
+        (Role::ProxyAuthenticate | Role::ProxyAuthenticationInfo, Direction::Response) => {
+            Fate::Ends
+        }
+        (Role::Forwarding, Direction::Request) => Fate::Forwarding,
         _ => Fate::GoesOn,
     }
 }

@@ -25,9 +25,9 @@ use crate::client::{
     ClientConnection, ClientSettings, ConnectionHome, Outgoing, Progress, SendFailure, Upgrading,
 };
 use crate::context::Context;
-use crate::message::Response;
 use crate::fault::{Fault, FaultKind};
 use crate::hop::{self, UpgradeField};
+use crate::message::Response;
 use crate::tunnel;
 
 pub(crate) async fn send(

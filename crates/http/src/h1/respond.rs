@@ -18,9 +18,9 @@ use super::codec::{
 use super::wire::SharedWire;
 use crate::body::{Body, Upgrade};
 use crate::context::Informational;
-use crate::message::Response;
 use crate::fault::{self, Fault, FaultKind};
 use crate::headers::Headers;
+use crate::message::Response;
 use crate::write::Rest;
 
 /// What the request decides about its response.
@@ -150,12 +150,7 @@ pub(crate) async fn send(
 }
 
 /// RFC 9112 section 6: the one way this body can be told from what follows it.
-fn frame(
-    status: StatusCode,
-    headers: &Headers,
-    body: &Body,
-    answer: &Answer,
-) -> EncodedBody {
+fn frame(status: StatusCode, headers: &Headers, body: &Body, answer: &Answer) -> EncodedBody {
     if body.is_upgrade() {
         return EncodedBody::Tunnel;
     }

@@ -4,11 +4,14 @@ use std::fmt;
 
 use http::HeaderValue;
 
+use super::role::Role;
+
 /// A field of a message.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
     name: &'a [u8],
     value: FieldValue<'a>,
+    role: Role,
 }
 
 /// The value of a field, without the white space around it.
@@ -19,10 +22,11 @@ pub struct Field<'a> {
 pub struct FieldValue<'a>(&'a [u8]);
 
 impl<'a> Field<'a> {
-    pub(super) const fn new(name: &'a [u8], value: &'a [u8]) -> Self {
+    pub(super) const fn new(name: &'a [u8], value: &'a [u8], role: Role) -> Self {
         Self {
             name,
             value: FieldValue(value),
+            role,
         }
     }
 
@@ -32,9 +36,9 @@ impl<'a> Field<'a> {
         std::str::from_utf8(self.name).unwrap_or_default()
     }
 
-    /// The bytes of the name, as it was spelt.
-    pub const fn name_bytes(self) -> &'a [u8] {
-        self.name
+    /// The part it plays on the way of the message.
+    pub const fn role(self) -> Role {
+        self.role
     }
 
     /// Whether this is the name, in whatever case.

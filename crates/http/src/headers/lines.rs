@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::field::{Field, FieldValue};
+use super::role::{Role, Roles};
 
 /// Between a name and its value, as it is written here.
 const SEPARATOR: &[u8] = b": ";
@@ -17,6 +18,8 @@ pub(super) struct Lines {
     received: Bytes,
     added: Vec<u8>,
     lines: Vec<Line>,
+    /// Those of all lines there are, and of some there were.
+    roles: Roles,
 }
 
 /// Where a field stands in its text, in bytes from its beginning.
@@ -47,8 +50,9 @@ enum Text {
 
 #[derive(Clone, Copy, Debug)]
 struct Line {
-    text: Text,
     place: Place,
+    text: Text,
+    role: Role,
 }
 
 impl Lines {
@@ -57,11 +61,17 @@ impl Lines {
     }
 
     #[inline]
-    pub(super) fn push_received(&mut self, place: Place) {
+    pub(super) fn push_received(&mut self, place: Place, role: Role) {
+        self.roles.add(role);
         self.lines.push(Line {
-            text: Text::Received,
             place,
+            text: Text::Received,
+            role,
         });
+    }
+
+    pub(super) const fn roles(&self) -> Roles {
+        self.roles
     }
 
     pub(super) fn add(&mut self, name: &str, value: &[u8]) {
@@ -104,9 +114,12 @@ impl Lines {
             spelling: Spelling::Plain,
         };
         self.added.extend_from_slice(LINE_END);
+        let role = Role::of(name.as_bytes());
+        self.roles.add(role);
         self.lines.push(Line {
-            text: Text::Added,
             place,
+            text: Text::Added,
+            role,
         });
     }
 
@@ -116,10 +129,8 @@ impl Lines {
 
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = Field<'_>> + Clone {
-        self.lines.iter().map(|line| {
-            let text = self.text(line.text);
-            Field::new(line.place.name(text), line.place.value(text))
-        })
+        let lines = self.lines.iter();
+        lines.map(|line| line.field(self.text(line.text)))
     }
 
     #[inline]
@@ -149,24 +160,24 @@ impl Lines {
                 Text::Received => received,
                 Text::Added => added,
             };
-            keep(Field::new(line.place.name(text), line.place.value(text)))
+            keep(line.field(text))
         });
         self.lines.len() < before
     }
 
     /// Lines that stand behind one another in their text leave it in one piece.
     #[inline]
-    pub(super) fn write(&self, out: &mut BytesMut, leaves_out: impl Fn(&[u8]) -> bool) {
+    pub(super) fn write(&self, out: &mut BytesMut, leaves_out: impl Fn(Role) -> bool) {
         let mut run = Run::default();
         for line in &self.lines {
-            let (text, place) = (self.text(line.text), &line.place);
-            if leaves_out(place.name(text)) {
+            if leaves_out(line.role) {
                 continue;
             }
-            if place.spelling == Spelling::Loose {
+            if line.place.spelling == Spelling::Loose {
                 run.write(self, out);
                 run = Run::default();
-                write_line(out, place.name(text), place.value(text));
+                let text = self.text(line.text);
+                write_line(out, line.place.name(text), line.place.value(text));
             } else if !run.takes(line) {
                 run.write(self, out);
                 run = Run::of(line);
@@ -186,6 +197,7 @@ impl Lines {
         self.received = Bytes::new();
         self.added.clear();
         self.lines.clear();
+        self.roles = Roles::default();
     }
 
     /// The bytes of memory it keeps for later.
@@ -198,6 +210,7 @@ impl Lines {
         self.received.clone_from(&other.received);
         self.added.clone_from(&other.added);
         self.lines.clone_from(&other.lines);
+        self.roles = other.roles;
     }
 
     /// The bytes of a value, shared where that is possible.
@@ -218,6 +231,13 @@ impl Lines {
             Text::Received => &self.received,
             Text::Added => &self.added,
         }
+    }
+}
+
+impl Line {
+    #[inline]
+    fn field<'a>(&self, text: &'a [u8]) -> Field<'a> {
+        Field::new(self.place.name(text), self.place.value(text), self.role)
     }
 }
 

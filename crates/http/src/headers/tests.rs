@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::header::{ACCEPT, HOST, HeaderMap, HeaderName, HeaderValue, SERVER, VIA};
 use proptest::prelude::*;
 
-use super::{Headers, pool};
+use super::{Headers, Role, Roles, pool};
 use crate::h1::codec::{Limits, RequestParser};
 
 /// The fields of a request that arrives with these lines.
@@ -33,7 +33,10 @@ fn names_are_kept_as_they_were_spelt_and_found_in_any_case() {
     assert_eq!(values(&headers, "X-a"), ["1", "2"]);
     assert!(headers.contains_key("x-A") && !headers.contains_key("x-ab"));
     headers.append(VIA, HeaderValue::from_static("1.1 a"));
-    assert_eq!(written(&headers), "HoSt: a\r\nX-A: 1\r\nx-a: 2\r\nvia: 1.1 a\r\n");
+    assert_eq!(
+        written(&headers),
+        "HoSt: a\r\nX-A: 1\r\nx-a: 2\r\nvia: 1.1 a\r\n"
+    );
 }
 
 #[test]
@@ -45,9 +48,9 @@ fn white_space_around_a_value_is_not_sent_on() {
 
 #[test]
 fn what_is_left_out_does_not_take_its_neighbours_along() {
-    let headers = arrived("A: 1\r\nB: 2\r\nC: 3\r\nB: 4\r\n");
+    let headers = arrived("A: 1\r\nTE: 2\r\nC: 3\r\nte: 4\r\n");
     let mut out = BytesMut::new();
-    headers.write(&mut out, |name| name == b"B");
+    headers.write(&mut out, |role| role == Role::Te);
     assert_eq!(out, "A: 1\r\nC: 3\r\n");
 }
 
@@ -60,6 +63,22 @@ fn a_field_that_is_set_replaces_every_one_of_its_name() {
     assert_eq!(headers.len(), 1);
     assert!(headers.retain(|field| !field.is("SERVER")));
     assert!(headers.is_empty() && written(&headers).is_empty());
+}
+
+#[test]
+fn roles_are_told_by_names_in_any_case() {
+    let headers = arrived("KEEP-alive: 1\r\nx_forwarded_by: 2\r\nX-Real-IPs: 3\r\nProxy: 4\r\n");
+    let roles: Vec<Role> = headers.iter().map(|field| field.role()).collect();
+    let told = [
+        Role::KeepAlive,
+        Role::Forwarding,
+        Role::EndToEnd,
+        Role::Proxy,
+    ];
+    assert_eq!(roles, told);
+    assert!(headers.may_have(Roles::of(&[Role::Host, Role::Proxy])));
+    assert!(!headers.may_have(Roles::of(&[Role::Host, Role::Te])));
+    assert!(!arrived("").may_have(Roles::of(&[Role::EndToEnd])));
 }
 
 #[test]

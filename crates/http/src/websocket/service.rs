@@ -15,8 +15,8 @@ use tidegate_service::{AsyncMakeService, Service};
 use super::Handshake;
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::message::Response;
 use crate::fault::Fault;
+use crate::message::Response;
 use crate::server::{HttpServer, ServerSettings};
 
 /// Whether a site's connections begin with a WebSocket handshake.

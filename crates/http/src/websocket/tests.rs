@@ -59,7 +59,10 @@ fn the_key_is_answered_as_the_standard_says() {
     assert!(response.body().is_upgrade());
     let accept = &response.headers().get(SEC_WEBSOCKET_ACCEPT).unwrap();
     assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-    assert_eq!(response.headers().get(SEC_WEBSOCKET_PROTOCOL).unwrap(), "mqtt");
+    assert_eq!(
+        response.headers().get(SEC_WEBSOCKET_PROTOCOL).unwrap(),
+        "mqtt"
+    );
     assert_eq!(response.headers().get(UPGRADE).unwrap(), "websocket");
 }
 

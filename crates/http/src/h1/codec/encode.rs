@@ -11,7 +11,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::framing::status_has_no_body;
 use super::{BodyLength, EncodeError};
-use crate::headers::Headers;
+use crate::headers::{Headers, Role};
 
 /// Room for the first line's fixed parts and the fields the encoder adds.
 const FIXED_BYTES: usize = 128;
@@ -140,7 +140,9 @@ pub fn encode_request_head(
         EncodedBody::Fixed(length) => FramingField::ContentLength(length),
         EncodedBody::Chunked => FramingField::Chunked,
     };
-    out.reserve(FIXED_BYTES + method.as_str().len() + target.length() + headers.written_length_max());
+    out.reserve(
+        FIXED_BYTES + method.as_str().len() + target.length() + headers.written_length_max(),
+    );
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
     target.write(out);
@@ -215,7 +217,7 @@ fn write_fields(
     framing: FramingField,
     connection: ConnectionField,
 ) {
-    headers.write(out, |name| is_written_anew(name, connection));
+    headers.write(out, |role| is_written_anew(role, connection));
     match framing {
         FramingField::None => {}
         FramingField::ContentLength(length) => {
@@ -235,16 +237,16 @@ fn write_fields(
 }
 
 /// Fields the encoder writes from its arguments, or that concern the previous
-/// hop's connection only. Told by length first.
+/// hop's connection only.
 #[inline]
-fn is_written_anew(name: &[u8], connection: ConnectionField) -> bool {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    match name.len() {
-        7 => connection != ConnectionField::Upgrade && is(b"upgrade"),
-        10 => is(b"connection") || is(b"keep-alive"),
-        14 => is(b"content-length"),
-        16 => is(b"proxy-connection"),
-        17 => is(b"transfer-encoding"),
+fn is_written_anew(role: Role, connection: ConnectionField) -> bool {
+    match role {
+        Role::ContentLength
+        | Role::TransferEncoding
+        | Role::Connection
+        | Role::KeepAlive
+        | Role::ProxyConnection => true,
+        Role::Upgrade => connection != ConnectionField::Upgrade,
         _ => false,
     }
 }

@@ -199,7 +199,7 @@ impl<'a> FieldLines<'a> {
     /// A line without a name and a colon behind it, with something in its value that may
     /// not be there, or one too many. A line that continues the one before it
     /// (`obs-fold`) has a name that begins with white space, which no name does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<Option<FieldLine<'a>>, ParseError> {
         let start = self.lines.at;
         let line = self.lines.next();
@@ -250,8 +250,20 @@ const fn is_in_token(byte: u8) -> bool {
             table[byte] = it.is_ascii_alphanumeric()
                 || matches!(
                     it,
-                    b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'
-                        | b'_' | b'`' | b'|' | b'~'
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
                 );
             byte += 1;
         }
@@ -264,6 +276,14 @@ const fn is_in_token(byte: u8) -> bool {
 /// stood before it.
 #[inline]
 const fn trimmed(text: &[u8]) -> (&[u8], usize) {
+    // As almost everybody writes it.
+    if let [b' ', value @ ..] = text
+        && let [first, .., last] = value
+        && *first > b' '
+        && *last > b' '
+    {
+        return (value, 1);
+    }
     let mut value = text;
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
@@ -280,7 +300,8 @@ const fn trimmed(text: &[u8]) -> (&[u8], usize) {
 ///
 /// Every byte is looked at, whatever the one before was, so that many are at once.
 fn is_clean(lines: &[u8]) -> bool {
-    let is_foreign = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n') || byte == 0x7f;
+    let is_foreign =
+        |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n') || byte == 0x7f;
     let foreign = lines.iter().map(|&byte| u8::from(is_foreign(byte)));
     foreign.fold(0, |seen, it| seen | it) == 0
 }
