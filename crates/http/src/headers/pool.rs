@@ -10,6 +10,7 @@ const KEPT_MAX: usize = 64;
 const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "messages hold them boxed, and get them without a move")]
     static KEPT: RefCell<Vec<Box<Lines>>> = const { RefCell::new(Vec::new()) };
 }
 
