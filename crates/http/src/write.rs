@@ -26,6 +26,16 @@ pub(crate) enum Rest {
     None,
 }
 
+/// What follows once the outbox is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// More, or nothing for now.
+    #[default]
+    Unknown,
+    /// The end of the stream, at once: what is in the outbox may leave with it.
+    End,
+}
+
 /// At most three pieces: encoded bytes, body data by reference, encoded bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -35,6 +45,7 @@ pub(crate) struct Outbox {
     pub(crate) data: Bytes,
     /// What ends a chunk, and maybe the body.
     pub(crate) tail: &'static [u8],
+    pub(crate) follow: Follow,
     unflushed: bool,
 }
 
@@ -90,7 +101,12 @@ impl Outbox {
         sent: &mut u64,
     ) -> Poll<io::Result<()>> {
         loop {
-            let io = Pin::new(&mut *io);
+            let slices = [
+                IoSlice::new(&self.lead),
+                IoSlice::new(&self.data),
+                IoSlice::new(self.tail),
+            ];
+            let stream = Pin::new(&mut *io);
             let written = match (
                 self.lead.is_empty(),
                 self.data.is_empty(),
@@ -98,16 +114,10 @@ impl Outbox {
             ) {
                 (true, true, true) => break,
                 // A plain write costs the kernel less than a vector of one.
-                (false, true, true) => io.poll_write(cx, &self.lead),
-                (true, false, true) => io.poll_write(cx, &self.data),
-                _ => {
-                    let slices = [
-                        IoSlice::new(&self.lead),
-                        IoSlice::new(&self.data),
-                        IoSlice::new(self.tail),
-                    ];
-                    io.poll_write_vectored(cx, &slices)
-                }
+                _ if self.follow == Follow::End => io.poll_write_last(cx, &slices),
+                (false, true, true) => stream.poll_write(cx, &self.lead),
+                (true, false, true) => stream.poll_write(cx, &self.data),
+                _ => stream.poll_write_vectored(cx, &slices),
             };
             let count = ready!(written)?;
             if count == 0 {

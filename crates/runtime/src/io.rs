@@ -13,10 +13,11 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 use tokio_util::io::poll_read_buf;
@@ -269,6 +270,45 @@ impl Io {
     ) -> Poll<io::Result<usize>> {
         poll_read_buf(Pin::new(self), cx, buffer)
     }
+
+    /// Writes as [`AsyncWrite::poll_write_vectored`] does, for a caller that drops the stream
+    /// or ends its writing as soon as all is written.
+    ///
+    /// The last bytes may stay in the kernel until then and leave with the end of a TCP
+    /// stream: one packet less, and one less to wake the peer for. If the caller neither
+    /// drops the stream nor ends it they leave as well, a moment later (`MSG_MORE`, tcp(7)).
+    pub fn poll_write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &self.stream {
+            Stream::Plain(Socket::Tcp(stream)) => poll_send_last(stream, cx, slices),
+            Stream::Plain(_) | Stream::Tls(_) | Stream::WebSocket(_) => {
+                Pin::new(self).poll_write_vectored(cx, slices)
+            }
+        }
+    }
+}
+
+fn poll_send_last(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            let mut nothing = SendAncillaryBuffer::default();
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            Ok(sendmsg(stream, slices, &mut nothing, flags)?)
+        });
+        match sent {
+            // It is no longer taken to be writable, and asked again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
 }
 
 impl Socket {
@@ -389,3 +429,6 @@ impl AsyncWrite for Socket {
 
 // An idle connection is mostly this: keep it to a few words.
 const _: () = assert!(size_of::<Io>() <= 48);
+
+#[cfg(test)]
+mod tests;

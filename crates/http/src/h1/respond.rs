@@ -21,13 +21,17 @@ use crate::context::Informational;
 use crate::fault::{self, Fault, FaultKind};
 use crate::headers::Headers;
 use crate::message::Response;
-use crate::write::Rest;
+use crate::write::{Follow, Rest};
 
 /// What the request decides about its response.
 pub(crate) struct Answer {
     pub(crate) intent: ConnectionIntent,
     pub(crate) version: Version,
     pub(crate) is_head: bool,
+    /// Whether the client asked for the connection's end and had no body to send. It has
+    /// nothing more to say that could meet with a reset, so that the response may be held back
+    /// to leave together with the end of the stream.
+    pub(crate) client_is_done: bool,
     pub(crate) write_timeout: Duration,
 }
 
@@ -38,6 +42,7 @@ impl Answer {
             intent: ConnectionIntent::Close,
             version: Version::HTTP_11,
             is_head: false,
+            client_is_done: false,
             write_timeout,
         }
     }
@@ -129,6 +134,11 @@ pub(crate) async fn send(
         body,
         encoder: BodyEncoder::new(framing),
         pulls: !matches!(framing, EncodedBody::Tunnel | EncodedBody::Unsent(_)),
+        follow: match framing {
+            EncodedBody::Tunnel => Follow::Unknown,
+            _ if answer.client_is_done => Follow::End,
+            _ => Follow::Unknown,
+        },
     };
     let sent = poll_fn(|cx| sending.poll(wire, cx, answer.write_timeout)).await;
     if let Err(fault) = &sent
@@ -176,6 +186,8 @@ struct Sending {
     encoder: BodyEncoder,
     /// Whether there is more of the body to pull.
     pulls: bool,
+    /// What follows the whole response.
+    follow: Follow,
 }
 
 impl Sending {
@@ -201,7 +213,11 @@ impl Sending {
                     Poll::Pending => {}
                 }
             }
-            ready!(wire.borrow_mut().poll_send(cx, limit))
+            let mut wire = wire.borrow_mut();
+            if !self.pulls {
+                wire.outbox.follow = self.follow;
+            }
+            ready!(wire.poll_send(cx, limit))
                 .map_err(|error| Fault::new(FaultKind::ClientGone, error.to_string()))?;
             if !self.pulls {
                 return Poll::Ready(Ok(()));

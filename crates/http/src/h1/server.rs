@@ -202,7 +202,6 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
     /// Serves the request that has begun, and those the client sent right behind it.
     async fn burst(&mut self) -> Result<Next, Fault> {
         self.handle.mark_busy();
-        self.arm(self.settings.timeouts.header);
         let mut parser = RequestParser::new();
         let mut context = Context::new(self.info.clone());
         loop {
@@ -221,7 +220,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             match next {
                 Next::Idle if self.wire.borrow().input.is_empty() => break,
                 // The next request is here already.
-                Next::Idle => self.arm(self.settings.timeouts.header),
+                Next::Idle => {}
                 next => return Ok(next),
             }
         }
@@ -240,6 +239,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         parser: &mut RequestParser,
         slot: &mut Option<RequestHead>,
     ) -> Result<Arrival, Fault> {
+        let mut is_held_up = false;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             loop {
@@ -264,6 +264,10 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                         return Poll::Ready(Ok(Arrival::Nothing));
                     }
                     Poll::Pending => {
+                        // Most heads come whole, and need no limit.
+                        if !std::mem::replace(&mut is_held_up, true) {
+                            wire.deadline.arm(self.settings.timeouts.header);
+                        }
                         return wire.deadline.poll_elapsed(cx).map(|()| {
                             Err(Fault::late(
                                 FaultKind::RequestTimeout,
@@ -312,6 +316,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             upgrade,
         } = head;
         let is_head = parts.method == Method::HEAD;
+        let client_is_done = intent == ConnectionIntent::Close && body == BodyLength::None;
         let version = parts.version;
         let upgrade_field = if upgrade {
             UpgradeField::Stays
@@ -350,6 +355,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             },
             version,
             is_head,
+            client_is_done,
             write_timeout: self.settings.timeouts.write,
         };
         let sent = respond::send(&self.wire, response, &answer).await?;

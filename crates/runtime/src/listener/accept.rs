@@ -183,6 +183,17 @@ impl Listener {
     }
 
     async fn next_event(&mut self) -> Event {
+        // In the middle of a batch nothing else is asked; what was handed over has its turn
+        // at the beginning.
+        if self.in_a_row > 0 && !self.backoff.is_pausing() {
+            let more = self
+                .socket
+                .try_io(Interest::READABLE, |socket| accept_now(socket));
+            match more {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.in_a_row = 0,
+                more => return Event::Accepted(more.map(Some)),
+            }
+        }
         let shares = self.seats.len() > 1;
         let wants_mail = shares && self.inbox.is_none();
         let pausing = self.backoff.is_pausing();

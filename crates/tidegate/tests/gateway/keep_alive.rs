@@ -63,6 +63,37 @@ fn clients_decide_how_long_their_connections_live() {
 }
 
 #[test]
+fn a_last_response_arrives_whole_whatever_its_framing() {
+    let large = "0123456789abcdef".repeat(128 * 1024);
+    let body = large.clone();
+    let origin = Origin::answering(move |request| match request.path() {
+        "/none" => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+        "/chunked" => format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        ),
+        "/large" => ok(&body),
+        path => ok(path),
+    });
+    let gateway = Gateway::start(&proxy_to(&[origin.address()], ""));
+    for (path, body) in [
+        ("/none", ""),
+        ("/small", "/small"),
+        ("/large", &large),
+        ("/chunked", &large),
+    ] {
+        for version in ["1.0", "1.1"] {
+            let mut client = gateway.connect();
+            client.send(format!(
+                "GET {path} HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n"
+            ));
+            assert!(client.reply().text() == body, "{path} in HTTP/{version}");
+            assert_eq!(client.ended(), End::Finished, "{path} in HTTP/{version}");
+        }
+    }
+}
+
+#[test]
 fn a_client_without_host_speaks_1_0() {
     let origin = Origin::named("origin");
     let gateway = Gateway::start(&proxy_to(&[origin.address()], ""));
