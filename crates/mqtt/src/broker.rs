@@ -110,7 +110,7 @@ pub use self::{
         Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
     },
     drain::{Outgoing, PublishOut},
-    input::{ConnectOrigin, Input, StoreState},
+    input::{ConnectOrigin, Input, Newcomers, StoreState},
     link::ConnectionId,
     message::{Message, MessageParts},
     outbox::Position,
@@ -291,7 +291,7 @@ impl Broker {
             Input::System(system) => self.publish_system(now, system.as_deref()),
             Input::Publish { message, receipt } => self.publish_own(now, message, receipt),
             Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
-            Input::Shutdown(reason) => self.begin_shutdown(now, reason),
+            Input::Shutdown { reason, newcomers } => self.begin_shutdown(now, reason, newcomers),
             Input::Reopen => self.shutdown = None,
         }
         self.refusing = None;
