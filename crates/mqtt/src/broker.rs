@@ -41,6 +41,7 @@ mod detach;
 mod drain;
 pub mod durable;
 mod expire;
+mod fullness;
 mod grant;
 mod hand_over;
 mod handed;
@@ -58,6 +59,7 @@ mod packet;
 mod publish;
 pub mod rate;
 mod reauthenticate;
+mod recall;
 mod receipts;
 mod remote;
 mod replay;
@@ -97,9 +99,10 @@ use self::{
     handed::HandOvers,
     limits::Limits,
     rate::Bucket,
+    recall::Recall,
     retained::{RetainedStore, StampClock},
     session::{SessionKey, Sessions},
-    shard::ShardId,
+    shard::{ShardId, ShardSet},
     shutdown::Shutdown,
     subscriptions::Subscriptions,
     time::Moment,
@@ -110,7 +113,8 @@ pub use self::{
         Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
     },
     drain::{Outgoing, PublishOut},
-    input::{ConnectOrigin, Input, StoreState},
+    handed::RunId,
+    input::{ConnectOrigin, Input, Newcomers, StoreState},
     link::ConnectionId,
     message::{Message, MessageParts},
     outbox::Position,
@@ -176,7 +180,13 @@ pub struct Broker {
     journal: Journal,
     crossing: Crossing,
     handed: HandOvers,
+    /// What others hand over that is stored here.
+    recall: Recall,
+    /// What is passed on is kept until the other core has it, and belongs to this.
+    keeping: Option<RunId>,
     store: StoreState,
+    /// Other cores whose store takes no more.
+    full: ShardSet,
     timers: Timers<TimerKey>,
     upkeep_armed: Option<Moment>,
     outputs: VecDeque<Output>,
@@ -223,8 +233,11 @@ impl Broker {
             stamps: StampClock::default(),
             journal: Journal::new(settings.durability, now),
             crossing: Crossing::new(settings.shard, settings.shards),
-            handed: HandOvers::new(settings.shards),
+            handed: HandOvers::new(settings.shards, now),
+            recall: Recall::new(settings.shards),
+            keeping: None,
             store: StoreState::Open,
+            full: ShardSet::default(),
             timers: Timers::default(),
             upkeep_armed: None,
             outputs: VecDeque::new(),
@@ -281,9 +294,9 @@ impl Broker {
             Input::Tick => {}
             Input::Committed(token) => self.committed(token),
             Input::CommitFailed(token) => self.commit_failed(token),
-            Input::Store(state) => self.store = state,
+            Input::Store(state) => self.store_is(state),
             Input::Shard { from, message } => self.crossed(now, from, message),
-            Input::NeighbourRestarted(shard) => self.neighbour_restarted(shard),
+            Input::NeighbourRestarted(shard) => self.neighbour_restarted(now, shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
             Input::Validity(validity) => self.exchange_validity(now, validity),
             Input::Authenticator(authenticator) => self.authenticator = authenticator,
@@ -291,7 +304,7 @@ impl Broker {
             Input::System(system) => self.publish_system(now, system.as_deref()),
             Input::Publish { message, receipt } => self.publish_own(now, message, receipt),
             Input::Kick { client_id, reason } => self.kick(now, &client_id, reason),
-            Input::Shutdown(reason) => self.begin_shutdown(now, reason),
+            Input::Shutdown { reason, newcomers } => self.begin_shutdown(now, reason, newcomers),
             Input::Reopen => self.shutdown = None,
         }
         self.refusing = None;

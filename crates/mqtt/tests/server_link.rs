@@ -242,6 +242,52 @@ fn leaving_delivers_what_is_queued_and_says_why_before_the_end() {
 }
 
 #[test]
+fn who_has_come_before_others_took_over_is_let_in_and_then_told_to_go() {
+    block_on(async {
+        let broker = broker(ServerSettings::default()).await;
+        let mut late = TestClient::open(broker.address, ProtocolVersion::V5).await;
+        let mut silent = TestClient::open(broker.address, ProtocolVersion::V5).await;
+        while broker.connections.count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        broker.connections.drain();
+        // Their tasks have seen it: only then do they speak.
+        tokio::task::yield_now().await;
+        late.send(&connect(ProtocolVersion::V5, "late")).await;
+        let Some(Packet::ConnectAck(ack)) = late.receive().await else {
+            panic!("no CONNACK");
+        };
+        assert_eq!(ack.reason, ReasonCode::Success);
+        let last = disconnect(late.receive().await);
+        assert_eq!(last, ReasonCode::ServerShuttingDown);
+        assert_eq!(late.receive().await, None);
+        // Who says nothing is not waited for beyond a moment.
+        assert_eq!(silent.receive().await, None);
+        drop((late, silent));
+        let gone = timeout(client::PATIENCE, broker.connections.idle());
+        gone.await.unwrap();
+    });
+}
+
+#[test]
+fn who_comes_when_nobody_listens_any_more_is_not_let_in() {
+    block_on(async {
+        let broker = broker(ServerSettings::default()).await;
+        let mut late = TestClient::open(broker.address, ProtocolVersion::V5).await;
+        while broker.connections.count() < 1 {
+            tokio::task::yield_now().await;
+        }
+        broker.connections.hurry();
+        late.send(&connect(ProtocolVersion::V5, "late")).await;
+        match late.receive().await {
+            None => {}
+            Some(Packet::ConnectAck(ack)) => assert!(ack.reason.is_failure()),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
 fn an_update_keeps_every_connection_and_a_stop_after_it_does_not() {
     block_on(async {
         let broker = broker(ServerSettings::default()).await;

@@ -160,8 +160,13 @@ pub(crate) enum Job<F> {
     },
     /// Panics, to show what happens then.
     Die,
-    /// Drains everything within the time, and ends the executor. Answers how many
-    /// connections had to be dropped.
+    /// Stops accepting, at all sites; what is accepted is served on.
+    Close {
+        idlers: Idlers,
+        reply: oneshot::Sender<()>,
+    },
+    /// Drains everything within the time. Answers how many connections had to be dropped;
+    /// the executor ends when its life does, for until then others may bring it connections.
     Stop {
         drain: Duration,
         idlers: Idlers,

@@ -210,19 +210,33 @@ impl<S: Chain> ServiceDeploymentContainer<S> {
         Ok(())
     }
 
-    /// Stops accepting once the queues are empty, then drains.
-    pub(crate) async fn retire(self, idlers: Idlers) {
-        let Some(live) = self.live else {
+    /// Stops accepting once the queues are empty. Doing it again changes nothing.
+    pub(crate) async fn close(&mut self, idlers: Idlers) {
+        let Some(live) = &mut self.live else {
             return;
         };
-        doors::close(&self.site, &live.slot.current);
         if idlers == Idlers::Leave {
             // Before the address is closed: who is refused there counts on the others being told.
             live.slot.current().connections.hurry();
         }
-        AcceptLoop::close_all(live.loops).await;
-        let last = live.slot.current();
-        self.departures.see_off(&self.site, last, idlers);
+        AcceptLoop::close_all(std::mem::take(&mut live.loops)).await;
+    }
+
+    /// Stops accepting once the queues are empty, and is reached by no door; then drains.
+    pub(crate) async fn remove(self, idlers: Idlers) {
+        if let Some(live) = &self.live {
+            doors::close(&self.site, &live.slot.current);
+        }
+        drop(self.retire(idlers).await);
+    }
+
+    /// Stops accepting once the queues are empty, then drains. While what this answers with
+    /// is kept, the chain serves whom other sites and other workers bring it.
+    pub(crate) async fn retire(mut self, idlers: Idlers) -> Option<ServiceSlot<S>> {
+        self.close(idlers).await;
+        let slot = self.live?.slot;
+        self.departures.see_off(&self.site, slot.current(), idlers);
+        Some(slot)
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 pub use self::change::{Applied, ApplyError, Change};
 use self::dispatch::Ledger;
 pub use self::respawn::{RESPAWN_PAUSE_FIRST, RESPAWN_PAUSE_LONGEST, WorkerLives};
-pub use self::shutdown::{SHUTDOWN_GRACE, ShutdownReport};
+pub use self::shutdown::{CLOSING_PATIENCE, SHUTDOWN_GRACE, ShutdownReport};
 pub use self::status::{ConnectionCount, SiteStatus, Status, WorkerStatus};
 use self::table::Table;
 use crate::factory::ChainFactory;

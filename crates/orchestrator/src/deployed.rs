@@ -11,6 +11,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::command::GenerationCount;
+use crate::container::ServiceSlot;
 use crate::factory::Chain;
 use crate::site::{Generation, Phase, SiteName};
 
@@ -153,11 +154,23 @@ impl Departures {
             .collect()
     }
 
-    /// Waits until nobody is left.
-    pub(crate) async fn all_gone(&self) {
-        for connections in self.connections() {
-            connections.idle().await;
+    /// Waits until nobody is left, not even among those that have come to `last` since.
+    pub(crate) async fn all_gone<S>(&self, last: &[ServiceSlot<S>]) {
+        let is_open = |connections: &Connections| connections.count() > 0;
+        while let Some(open) = self.all(last).into_iter().find(is_open) {
+            open.idle().await;
         }
+    }
+
+    fn all<S>(&self, last: &[ServiceSlot<S>]) -> Vec<Connections> {
+        let mut all = self.connections();
+        for slot in last {
+            let connections = slot.current().connections.clone();
+            if !all.iter().any(|it| it.is_same_as(&connections)) {
+                all.push(connections);
+            }
+        }
+        all
     }
 
     /// Asks those who idle to leave at once, whatever their generation.
@@ -167,9 +180,9 @@ impl Departures {
         }
     }
 
-    /// Drops whoever is left.
-    pub(crate) fn abort_all(&self) {
-        for connections in self.connections() {
+    /// Drops whoever is left, also in `last`.
+    pub(crate) fn abort_all<S>(&self, last: &[ServiceSlot<S>]) {
+        for connections in self.all(last) {
             self.drop_all(&connections);
         }
     }

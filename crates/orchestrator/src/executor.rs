@@ -40,7 +40,14 @@ impl<S> fmt::Debug for ServiceExecutor<S> {
 
 enum Next {
     Task,
-    Stop(Duration, Idlers, oneshot::Sender<usize>),
+    Stop(Stop),
+}
+
+/// How everything is to be drained, and who is told how that went.
+struct Stop {
+    drain: Duration,
+    idlers: Idlers,
+    reply: oneshot::Sender<usize>,
 }
 
 impl<S: Chain> ServiceExecutor<S> {
@@ -82,10 +89,8 @@ impl<S: Chain> ServiceExecutor<S> {
         F: ChainFactory<Service = S>,
     {
         while let Some(task) = receiver.receive().await {
-            if let Next::Stop(drain, idlers, reply) = self.perform(task.job).await {
-                let dropped = self.stop(drain, idlers, receiver).await;
-                // The control side may have stopped waiting.
-                let _ = reply.send(dropped);
+            if let Next::Stop(stop) = self.perform(task.job).await {
+                self.stop(stop, receiver).await;
                 return;
             }
         }
@@ -150,11 +155,23 @@ impl<S: Chain> ServiceExecutor<S> {
             }
             #[allow(clippy::panic, reason = "as it was told to")]
             Job::Die => panic!("a drill"),
+            Job::Close { idlers, reply } => {
+                for container in self.sites.values_mut() {
+                    container.close(idlers).await;
+                }
+                let _ = reply.send(());
+            }
             Job::Stop {
                 drain,
                 idlers,
                 reply,
-            } => return Next::Stop(drain, idlers, reply),
+            } => {
+                return Next::Stop(Stop {
+                    drain,
+                    idlers,
+                    reply,
+                });
+            }
         }
         Next::Task
     }
@@ -295,7 +312,7 @@ impl<S: Chain> ServiceExecutor<S> {
         AcceptLoop::close_all(closing).await;
         for site in remove {
             if let Some(container) = self.sites.remove(site) {
-                container.retire(Idlers::Leave).await;
+                container.remove(Idlers::Leave).await;
             }
         }
     }
@@ -327,17 +344,20 @@ impl<S: Chain> ServiceExecutor<S> {
         serving.chain(self.departures.counts()).collect()
     }
 
-    /// Drains everything, and drops what is left when the time is over.
-    async fn stop<F>(
-        &mut self,
-        drain: Duration,
-        idlers: Idlers,
-        receiver: &mut Receiver<ServiceCommandTask<F>>,
-    ) -> usize {
+    /// Drains everything, drops what is left when the time is over, and stays until the other
+    /// workers have done the same.
+    async fn stop<F>(&mut self, stop: Stop, receiver: &mut Receiver<ServiceCommandTask<F>>) {
+        let Stop {
+            drain,
+            idlers,
+            reply,
+        } = stop;
         let departures = self.departures.clone();
         let dropped_before = departures.dropped();
+        // Kept to the end: a connection that another worker still drains may be at home here.
+        let mut last = Vec::new();
         for (_, container) in self.sites.drain() {
-            container.retire(idlers).await;
+            last.extend(container.retire(idlers).await);
         }
         let drain = match idlers {
             Idlers::Leave => {
@@ -356,13 +376,19 @@ impl<S: Chain> ServiceExecutor<S> {
             }
             std::future::pending::<()>().await;
         };
-        let drained = timeout(drain, self.departures.all_gone());
+        let draining = async {
+            let all_gone = departures.all_gone(&last);
+            if timeout(drain, all_gone).await.is_err() {
+                departures.abort_all(&last);
+            }
+            // The control side may have stopped waiting. It ends the worker's life.
+            let _ = reply.send(departures.dropped() - dropped_before);
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             biased;
-            _ = drained => {}
+            () = draining => {}
             () = answering => {}
         }
-        departures.abort_all();
-        departures.dropped() - dropped_before
     }
 }

@@ -28,7 +28,7 @@ mod site;
 pub use command::{CommandError, ServiceCommand, ServiceCommandTask};
 pub use container::{ServiceDeploymentContainer, ServiceSlot};
 pub use control::{
-    Applied, ApplyError, Change, DEFAULT_COMMAND_TIMEOUT, RESPAWN_PAUSE_FIRST,
+    Applied, ApplyError, CLOSING_PATIENCE, Change, DEFAULT_COMMAND_TIMEOUT, RESPAWN_PAUSE_FIRST,
     RESPAWN_PAUSE_LONGEST, RuntimeConfig, SHUTDOWN_GRACE, ShutdownReport, WorkerJoin, WorkerLives,
     WorkerManager,
 };

@@ -197,6 +197,11 @@ impl Connections {
         }
     }
 
+    /// Whether the two are clones of one group.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.group, &other.group)
+    }
+
     /// How many connections there are.
     pub fn count(&self) -> usize {
         self.group.slots.borrow().len()
@@ -393,6 +398,11 @@ impl ConnectionHandle {
             return Poll::Ready(());
         }
         self.group.slots.borrow_mut()[self.key].poll_evicted(cx)
+    }
+
+    /// Whether everybody in the group is to leave even though they idle.
+    pub fn is_hurried(&self) -> bool {
+        self.group.hurried.get()
     }
 
     /// Whether this connection was chosen to make room for another, which waits for it.

@@ -84,7 +84,7 @@ impl Broker {
 
     /// What can be said against a CONNECT without knowing more of the client.
     fn admit(&mut self, now: Moment, arrival: &mut Arrival) -> Result<(), Refusal> {
-        if self.shutdown.is_some() {
+        if self.is_closed() {
             return Err(ReasonCode::ServerUnavailable);
         }
         if !self.connect_rate.take(self.limits.connect_rate, now) {
@@ -364,6 +364,7 @@ impl Broker {
             }),
         });
         self.set_slot(connection, Slot::Session(key));
+        self.turn_to(now, connection);
         self.store_session(key);
         if is_present {
             // Whoever subscribed may have been somebody else.

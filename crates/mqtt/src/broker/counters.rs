@@ -85,6 +85,8 @@ counters! {
     queue_bytes_dropped,
     /// Messages dropped because their expiry interval passed.
     messages_expired,
+    /// Clients disconnected for a packet larger than is taken.
+    packet_bytes_exceeded,
     /// Messages not sent because they are larger than the client takes.
     packets_oversize,
     /// Clients disconnected because they read no replies.
@@ -101,10 +103,10 @@ counters! {
     retained_exceeded,
     /// Messages of a shared subscription given to another member.
     shared_redelivered,
-    /// Messages of a shared subscription that another core died over, given to another member.
-    shared_recovered,
-    /// Messages of a shared subscription handed to another core and not kept until it had
-    /// them.
+    /// Messages that another core died over, passed on again: wills, and those of a shared
+    /// subscription.
+    crossings_recovered,
+    /// As those, but handed to another core and not kept until it had them.
     hand_overs_exceeded,
     /// Wills published.
     wills_published,

@@ -8,6 +8,7 @@
 
 use super::{
     durable::{JointNumber, Token},
+    handed::RunId,
     message::MessageParts,
     retained::Stamp,
     shard::ShardId,
@@ -38,6 +39,14 @@ pub enum ShardContent {
     /// All messages up to this number have been taken, and stored if need be.
     /// It is not numbered itself.
     Taken(CrossingNumber),
+    /// What a core had stored, whose place the sender has taken, of the messages of QoS 2 that
+    /// the receiver keeps: by run, all up to a number. It is not numbered itself.
+    Recalled(Box<[(RunId, CrossingNumber)]>),
+    /// The sender's store takes no more, and nothing after what is taken and up to this number
+    /// is in it. It is not numbered itself.
+    StoreFull(CrossingNumber),
+    /// The sender's store takes more again. It is not numbered itself.
+    StoreOpen,
 }
 
 /// A published message on its way to another core.
@@ -51,6 +60,8 @@ pub struct ForwardedPublish {
     pub retain: Option<Stamp>,
     /// What is stored of it there is stored together with its sender's part.
     pub joint: Option<JointNumber>,
+    /// What its number belongs to, if its sender keeps it and it is to come once.
+    pub run: Option<RunId>,
 }
 
 /// Which subscribers of the other core a message is for.
@@ -91,6 +102,8 @@ struct Peer {
     received: CrossingNumber,
     /// The last number told to it as taken.
     told: CrossingNumber,
+    /// The last number told to it as not stored.
+    not_stored: CrossingNumber,
     /// `received` may be told once the store has this.
     after: Token,
     /// What it wants is what the core in its place before it wanted.
@@ -133,6 +146,12 @@ impl Crossing {
         *taken = number.max(*taken);
     }
 
+    /// The last number that `shard` has said is taken.
+    pub(super) fn last_taken(&self, shard: ShardId) -> CrossingNumber {
+        self.peers[usize::from(shard.0)].taken
+    }
+
+    /// What this core waits for at itself, it has nowhere.
     pub(super) fn has_taken(&self, shard: ShardId, number: CrossingNumber) -> bool {
         self.peers[usize::from(shard.0)].taken >= number
     }
@@ -155,6 +174,18 @@ impl Crossing {
     /// Whether this is the first that is heard of a core that was restarted.
     pub(super) fn is_first_of(&mut self, shard: ShardId) -> bool {
         std::mem::take(&mut self.peers[usize::from(shard.0)].is_new)
+    }
+
+    /// What can be told as not stored, if nothing can be stored.
+    pub(super) fn not_stored(&mut self) -> Vec<(ShardId, CrossingNumber)> {
+        let mut news = Vec::new();
+        for (shard, peer) in (0..).map(ShardId).zip(&mut self.peers) {
+            if peer.received > peer.told.max(peer.not_stored) {
+                peer.not_stored = peer.received;
+                news.push((shard, peer.received));
+            }
+        }
+        news
     }
 
     /// What can be told as taken, now that the store has `committed`.

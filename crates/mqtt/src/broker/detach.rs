@@ -13,7 +13,7 @@ use super::{
     session::{EXPIRES_NEVER, Kept, SessionKey},
     time::Moment,
 };
-use crate::codec::{ProtocolVersion, ReasonCode};
+use crate::codec::{ProtocolVersion, QualityOfService, ReasonCode};
 
 impl Broker {
     /// The session of a connection that is still taking part.
@@ -57,6 +57,9 @@ impl Broker {
     /// The client broke the protocol.
     pub(super) fn broken(&mut self, now: Moment, connection: ConnectionId, reason: ReasonCode) {
         self.counters.protocol_errors += 1;
+        if reason == ReasonCode::PacketTooLarge {
+            self.counters.packet_bytes_exceeded += 1;
+        }
         match self.session_of(connection) {
             Some(key) => self.drop_link(now, key, reason),
             None => self.refuse_begun(connection, reason),
@@ -132,8 +135,15 @@ impl Broker {
     pub(super) fn publish_will(&mut self, now: Moment, key: SessionKey) {
         if let Some(will) = self.sessions[key].will.take() {
             self.counters.wills_published += 1;
-            self.route(now, &will.published(now), Source::Broker);
-            self.store_session(key);
+            let message = will.published(now);
+            // One of QoS 0 may be lost on its way, and would be waited for.
+            let stored = self.sessions[key].is_stored();
+            let is_joint = stored && message.qos() != QualityOfService::AtMostOnce;
+            self.jointly(is_joint, |broker| {
+                let reached = broker.route(now, &message, Source::Will);
+                broker.store_session(key);
+                reached.shards.iter().map(|(shard, _)| *shard).collect()
+            });
         }
     }
 

@@ -11,8 +11,9 @@ use std::rc::Rc;
 
 pub(super) use self::journal::Journal;
 use super::{
-    crossing::SharedName,
+    crossing::{CrossingNumber, SharedName},
     grant::{Echo, Grant, RetainAs},
+    handed::RunId,
     message::Message,
     outbox::Position,
     retained::Stamp,
@@ -112,6 +113,11 @@ pub enum Record {
     RetainedPut(Stamp, Rc<Message>),
     /// Key: the topic.
     RetainedDrop(Box<str>),
+    /// Of what another core keeps until it is stored here, all up to this number is. Key: the
+    /// other core and the run.
+    TakenPut(ShardId, RunId, CrossingNumber),
+    /// Nobody will ask for that any more.
+    TakenDrop(ShardId, RunId),
 }
 
 /// A session, without its lists.

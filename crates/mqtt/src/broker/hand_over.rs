@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::{
     Broker,
-    crossing::{Audience, SharedName},
+    crossing::{Audience, CrossingNumber, SharedName},
     durable::Joint,
     grant::Joined,
+    handed::{Beside, HandOver},
     message::Message,
     outbox::{Delivery, Stage},
     session::{Session, SessionKey},
@@ -75,12 +76,17 @@ impl Broker {
             return None;
         }
         self.counters.shared_redelivered += 1;
-        self.place_shared(id, message)
+        let place = self.place_shared(id, HandOver::ownerless(message));
+        place.map(|(shard, _)| shard)
     }
 
     /// Brings a message to a member of a group, wherever it is. Returns the core that it went
-    /// to, if that is another.
-    pub(super) fn place_shared(&mut self, id: GroupId, message: &Rc<Message>) -> Option<ShardId> {
+    /// to, if that is another, and its number there.
+    pub(super) fn place_shared(
+        &mut self,
+        id: GroupId,
+        hand_over: HandOver,
+    ) -> Option<(ShardId, CrossingNumber)> {
         let sessions = &self.sessions;
         let limits = self.outbox_limits();
         let group = self.subscriptions.group_mut(id);
@@ -88,13 +94,12 @@ impl Broker {
         match choice {
             Choice::Member(member) | Choice::Offline(member) => {
                 let joined = Joined::of(member.grant);
-                self.deliver(member.session, message, &joined, Some(id));
+                self.deliver(member.session, &hand_over.message, &joined, Some(id));
                 None
             }
             Choice::Shard(shard) => {
                 let name = self.shared_name(id);
-                self.hand_over(shard, message, name);
-                Some(shard)
+                Some((shard, self.hand_over(shard, hand_over, name)))
             }
             Choice::Nobody => None,
         }
@@ -102,13 +107,40 @@ impl Broker {
 
     /// Gives a message of a shared subscription to another core, which chooses among its
     /// members. It is kept until that core has it.
-    pub(super) fn hand_over(&mut self, shard: ShardId, message: &Rc<Message>, name: SharedName) {
-        let audience = Audience::Shared(name.clone());
-        let number = self.forward(shard, message, audience, None);
-        let is_kept = message.qos() != QualityOfService::AtMostOnce;
-        if is_kept && self.handed.keep(shard, number, message, name).is_err() {
+    pub(super) fn hand_over(
+        &mut self,
+        shard: ShardId,
+        hand_over: HandOver,
+        name: SharedName,
+    ) -> CrossingNumber {
+        if hand_over.message.qos() == QualityOfService::AtMostOnce {
+            return self.forward(shard, &hand_over.message, Audience::Shared(name), None);
+        }
+        let hand_over = HandOver {
+            beside: Beside::Nobody,
+            groups: vec![name],
+            retain: None,
+            ..hand_over
+        };
+        self.forward_kept(shard, hand_over)
+    }
+
+    /// Passes a message to another core, and keeps it until that core has it.
+    pub(super) fn forward_kept(&mut self, shard: ShardId, hand_over: HandOver) -> CrossingNumber {
+        let message = Rc::clone(&hand_over.message);
+        let audience = match (hand_over.beside, hand_over.groups.as_slice()) {
+            (Beside::Nobody, [one]) if hand_over.retain.is_none() => Audience::Shared(one.clone()),
+            _ => Audience::Matching(hand_over.groups.clone()),
+        };
+        if message.qos() == QualityOfService::ExactlyOnce {
+            self.keeping = Some(self.handed.run(shard));
+        }
+        let number = self.forward(shard, &message, audience, hand_over.retain);
+        self.keeping = None;
+        if self.handed.keep(shard, number, hand_over).is_err() {
             self.counters.hand_overs_exceeded += 1;
         }
+        number
     }
 
     /// Takes a client out of a group. What was not sent goes to the members

@@ -34,6 +34,16 @@ pub enum StoreState {
     Full,
 }
 
+/// Who comes while everybody is sent away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newcomers {
+    /// Is told that the server is not available: nobody serves here any more.
+    Refused,
+    /// Is let in, and sent away like the others: somebody else listens here already, and who
+    /// was accepted by this server all the same is not to pay for it.
+    SeenOff,
+}
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input {
@@ -128,9 +138,14 @@ pub enum Input {
         /// What it is told.
         reason: ReasonCode,
     },
-    /// Send every client away with this reason, no faster than
-    /// [`Limits::shutdown_per_second`], and accept no more.
-    Shutdown(ReasonCode),
+    /// Send every client away, no faster than [`Limits::shutdown_per_second`]. Said again,
+    /// it changes what becomes of newcomers.
+    Shutdown {
+        /// What they are told.
+        reason: ReasonCode,
+        /// Whether anybody is let in meanwhile.
+        newcomers: Newcomers,
+    },
     /// Accept clients again; who has not been sent away stays.
     Reopen,
 }

@@ -4,51 +4,112 @@
 //! want before anything; until then they are taken to want what they wanted, for a
 //! message that matches nobody is acknowledged and gone.
 
-use std::{ops::ControlFlow, rc::Rc};
+use std::{collections::BTreeMap, ops::ControlFlow, rc::Rc};
 
 use super::{
     Broker, Output,
     crossing::{Audience, CrossingNumber, ShardContent},
+    handed::{Beside, HandOver, Owner, RunId},
+    held::{Lost, Places, Until},
+    route::Reached,
     shard::ShardId,
+    time::Moment,
 };
+use crate::codec::QualityOfService::ExactlyOnce;
 
 impl Broker {
-    pub(super) fn neighbour_restarted(&mut self, shard: ShardId) {
+    pub(super) fn neighbour_restarted(&mut self, now: Moment, shard: ShardId) {
         if shard == self.crossing.me() {
             return;
         }
         // They have numbers that the new one would take for its own.
         self.outputs
             .retain(|output| !matches!(output, Output::Shard { to, .. } if *to == shard));
+        let taken = self.crossing.last_taken(shard);
+        let strays = self.handed.lose(shard);
         self.crossing.restart(shard);
+        self.forget_runs(shard);
+        self.full.remove(shard);
         let told = self.tell_all_interest(shard);
+        let lost = Lost {
+            me: self.crossing.me(),
+            shard,
+            taken,
+            strays: &strays,
+        };
         for key in self.holding.clone() {
             let link = self.sessions.get_mut(key).and_then(|it| it.link.as_mut());
             if let Some(link) = link {
-                let refused = link.replies.fail_crossing(shard, told);
+                let refused = link.replies.fail_crossing(&lost, told);
                 self.not_received(key, refused);
             }
         }
         self.release_replies();
-        self.lose_receipts(shard);
+        self.lose_receipts(&lost);
         self.tell_retained(shard);
-        self.recover_hand_overs(shard);
-    }
-
-    /// What was handed over to the dead core and not taken goes to other members, or to
-    /// those that the new one has from the store.
-    fn recover_hand_overs(&mut self, shard: ShardId) {
         // Until they come back, to whatever core accepts them.
         self.subscriptions.set_away_offline(shard);
-        for lost in self.handed.take_back(shard) {
-            let group = self
-                .subscriptions
-                .find_group(&lost.name.filter, &lost.name.name);
-            if let Some(group) = group {
-                self.counters.shared_recovered += 1;
-                self.place_shared(group, &lost.message);
+        if !self.journal.is_on() {
+            // The new core remembers nothing, and does not say so.
+            self.place_strays(now, shard, &[]);
+        }
+    }
+
+    /// What the dead core had neither taken nor, as the new one says, stored goes to other
+    /// members, and to whom the new one has from the store.
+    pub(super) fn place_strays(
+        &mut self,
+        now: Moment,
+        shard: ShardId,
+        stored: &[(RunId, CrossingNumber)],
+    ) {
+        let mut places = BTreeMap::new();
+        for stray in self.handed.take_strays(shard) {
+            let is_there = stray.hand_over.message.qos() == ExactlyOnce && stray.was_stored(stored);
+            let until = match is_there || stray.hand_over.message.is_expired(now) {
+                true => Until::default(),
+                false => self.place_stray(shard, &stray.hand_over),
+            };
+            if stray.hand_over.owner == Owner::Publisher {
+                places.insert(stray.number, until);
             }
         }
+        if places.is_empty() {
+            return;
+        }
+        let me = self.crossing.me();
+        let places = Places { me, places };
+        for key in self.holding.clone() {
+            let link = self.sessions.get_mut(key).and_then(|it| it.link.as_mut());
+            if let Some(link) = link {
+                link.replies.placed(&places);
+            }
+        }
+        self.release_replies();
+        self.place_receipts(&places);
+    }
+
+    /// Returns what its publisher waits for now.
+    fn place_stray(&mut self, shard: ShardId, stray: &HandOver) -> Until {
+        self.counters.crossings_recovered += 1;
+        let before = self.journal.mark();
+        let mut reached = Reached::default();
+        let again = HandOver {
+            groups: Vec::new(),
+            placings: stray.placings.saturating_add(1),
+            ..stray.clone()
+        };
+        for name in &stray.groups {
+            let group = self.subscriptions.find_group(&name.filter, &name.name);
+            let place = group.and_then(|group| self.place_shared(group, again.clone()));
+            reached.shards.extend(place);
+        }
+        if stray.beside == Beside::Matching {
+            let number = self.forward_kept(shard, again);
+            reached.shards.push((shard, number));
+        }
+        let wrote = self.journal.mark() != before;
+        self.until(reached, wrote)
     }
 
     /// Tells everything that subscribers here want; returns the number of the last word.

@@ -380,6 +380,18 @@ impl Outbox {
         }
     }
 
+    /// Of what waits the first may have been sent, by a core that died before it could note
+    /// that: at most what fits into a window of so many. Of them those of QoS 2 are no other
+    /// member's any more (4.8.2-5).
+    pub(super) fn may_have_sent(&mut self, window: usize) {
+        let sent = window.saturating_sub(self.inflight.len());
+        for delivery in self.waiting.iter_mut().take(sent) {
+            if delivery.qos == QualityOfService::ExactlyOnce && delivery.group.take().is_some() {
+                self.shared -= 1;
+            }
+        }
+    }
+
     /// What stands before this position the store has, or is not to have.
     pub(super) fn kept(&mut self, before: Position) {
         self.kept_before = self.kept_before.max(before);

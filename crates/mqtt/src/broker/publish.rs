@@ -8,7 +8,6 @@ use super::{
     aliases::AliasError,
     durable::{Joint, Record},
     held::Until,
-    input::StoreState,
     limits::OverRate,
     message::Message,
     reply::Reply,
@@ -210,7 +209,7 @@ impl Broker {
             return Ok(Err(ReasonCode::NotAuthorized));
         }
         let is_to_be_kept = qos != QualityOfService::AtMostOnce || packet.retain;
-        if self.store == StoreState::Full && is_to_be_kept {
+        if is_to_be_kept && self.is_full_for(topic.as_str(), packet.retain) {
             self.counters.publishes_unstored += 1;
             return Ok(Err(ReasonCode::QuotaExceeded));
         }

@@ -6,12 +6,10 @@ use std::rc::Rc;
 use super::{
     Broker,
     durable::Token,
-    held::Until,
-    input::StoreState,
+    held::{Fate, Lost, Places, Until},
     message::{Message, MessageParts},
     output::Output,
     route::Source,
-    shard::ShardId,
     time::Moment,
 };
 use crate::codec::QualityOfService;
@@ -42,7 +40,7 @@ impl Broker {
     /// Publishes a message as the broker's own.
     pub(super) fn publish_own(&mut self, now: Moment, parts: MessageParts, receipt: Receipt) {
         let is_to_be_kept = parts.qos != QualityOfService::AtMostOnce || parts.retain;
-        if is_to_be_kept && self.store == StoreState::Full {
+        if is_to_be_kept && self.is_full_for(parts.topic.as_str(), parts.retain) {
             self.counters.publishes_unstored += 1;
             self.say_published(receipt, Published::NotStored);
             return;
@@ -76,14 +74,25 @@ impl Broker {
     }
 
     /// Another core is gone with what it had not taken.
-    pub(super) fn lose_receipts(&mut self, shard: ShardId) {
-        self.end_receipts(Published::Lost, |until| {
-            until.taken.iter().any(|(waits_for, _)| *waits_for == shard)
-        });
+    pub(super) fn lose_receipts(&mut self, lost: &Lost<'_>) {
+        self.end_receipts(Published::Lost, |until| lost.apply(until) == Fate::Lost);
+        self.release_receipts();
     }
 
-    fn end_receipts(&mut self, outcome: Published, is_over: impl Fn(&Until) -> bool) {
-        let is_over = |open: &mut Open| is_over(&open.until);
+    /// Messages that had lost their core have another place, or need none.
+    pub(super) fn place_receipts(&mut self, places: &Places) {
+        for open in &mut self.receipts {
+            places.apply(&mut open.until);
+        }
+        self.release_receipts();
+    }
+
+    pub(super) fn end_receipts(
+        &mut self,
+        outcome: Published,
+        is_over: impl Fn(&mut Until) -> bool,
+    ) {
+        let is_over = |open: &mut Open| is_over(&mut open.until);
         let over: Vec<Open> = self.receipts.extract_if(.., is_over).collect();
         for open in over {
             self.say_published(open.receipt, outcome);

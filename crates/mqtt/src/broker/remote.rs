@@ -7,6 +7,7 @@ use super::{
     crossing::{Audience, ForwardedPublish, ShardContent, ShardMessage, SharedName},
     durable::Joint,
     grant::Joined,
+    handed::HandOver,
     message::Message,
     route::Source,
     shard::ShardId,
@@ -28,8 +29,25 @@ impl Broker {
                 self.release_receipts();
                 return;
             }
+            ShardContent::StoreFull(through) => {
+                self.full_elsewhere(from, through);
+                return;
+            }
+            ShardContent::StoreOpen => {
+                self.open_elsewhere(from);
+                return;
+            }
+            ShardContent::Recalled(stored) => {
+                self.place_strays(now, from, &stored);
+                return;
+            }
             ShardContent::Interest(change) => self.interest_changed(from, &change),
-            ShardContent::Publish(forwarded) => self.forwarded(now, *forwarded),
+            ShardContent::Publish(forwarded) => {
+                if let Some(run) = forwarded.run {
+                    self.remember(from, run, message.number);
+                }
+                self.forwarded(now, *forwarded);
+            }
         }
         // Told as taken once the store has what it has led to.
         let after = self.journal.latest();
@@ -83,7 +101,9 @@ impl Broker {
             Choice::Member(member) | Choice::Offline(member) => {
                 self.deliver(member.session, message, &Joined::of(member.grant), Some(id));
             }
-            Choice::Shard(shard) => self.hand_over(shard, message, name.clone()),
+            Choice::Shard(shard) => {
+                self.hand_over(shard, HandOver::ownerless(message), name.clone());
+            }
             Choice::Nobody => {}
         }
     }

@@ -23,6 +23,9 @@ use super::{
 /// a new message under the same identifier for a repetition.
 const RESTART_GAP: u64 = super::limits::INFLIGHT_MAX as u64;
 
+/// How soon after a restart the will of a client that has not come back may be published.
+const WILL_DELAY_AFTER_RESTART_SECS: u32 = 1;
+
 impl Broker {
     /// Takes over what the store has kept of this core's sessions, and the
     /// retained messages of all cores, before anything else happens. Nobody is
@@ -54,13 +57,32 @@ impl Broker {
             self.retained.set(topic.as_str(), *stamp, message, bytes);
         }
         for key in keys.into_values() {
+            self.delay_will(now, key);
             if restored.was_connected(self.sessions[key].number) {
                 self.left(now, key);
             } else {
                 self.arm(key);
             }
         }
+        for ((from, run), number) in restored.taken {
+            if from.0 < self.crossing.count() {
+                self.recall.note(from, run, number);
+            }
+        }
         self.settle();
+        self.tell_recalled();
+    }
+
+    /// What subscribers of other cores want has yet to be heard; until then the will would be
+    /// brought to nobody there.
+    fn delay_will(&mut self, now: Moment, key: SessionKey) {
+        if self.crossing.count() > 1
+            && let Some(will) = &mut self.sessions[key].will
+        {
+            let soonest = now.plus_secs(WILL_DELAY_AFTER_RESTART_SECS);
+            will.delay_secs = will.delay_secs.max(WILL_DELAY_AFTER_RESTART_SECS);
+            will.due = will.due.map(|due| due.max(soonest));
+        }
     }
 
     fn restore_session(&mut self, stored: &StoredSession) -> SessionKey {
@@ -104,10 +126,14 @@ impl Broker {
             };
             self.sessions[*key].outbox.restore(inflight, sent_through);
         }
+        let window = usize::from(self.limits.inflight);
         for (session, key) in keys {
             let session_state = &mut self.sessions[*key];
             let sent = restored.sent_through(*session);
             session_state.sent_stored = sent;
+            if restored.was_connected(*session) {
+                session_state.outbox.may_have_sent(window);
+            }
             session_state.outbox.continue_at(sent);
             session_state.outbox.skip(RESTART_GAP);
             let restored = session_state.outbox.next_position();

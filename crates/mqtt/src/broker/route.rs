@@ -11,6 +11,7 @@ use super::{
     },
     durable::Record,
     grant::Joined,
+    handed::{Beside, HandOver, Owner},
     message::Message,
     outbox::RetainFlag,
     output::Output,
@@ -28,8 +29,10 @@ use crate::codec::QualityOfService;
 pub(super) enum Source {
     /// A client of this core.
     Client(SessionKey),
-    /// The broker itself, or the will of a client that is gone.
+    /// The broker itself.
     Broker,
+    /// A client that is gone: its will.
+    Will,
     /// The broker itself, and it tells each core on its own.
     System,
 }
@@ -66,7 +69,11 @@ impl Broker {
         }
         if source != Source::System && self.crossing.count() > 1 {
             reached.anybody |= !matched.shards.is_empty();
-            self.send_to_shards(message, matched.shards, shared, retain, &mut reached);
+            let owner = match source {
+                Source::Will => Owner::Nobody,
+                _ => Owner::Publisher,
+            };
+            reached.shards = self.send_to_shards(message, owner, matched.shards, shared, retain);
         }
         reached
     }
@@ -139,11 +146,12 @@ impl Broker {
     fn send_to_shards(
         &mut self,
         message: &Rc<Message>,
+        owner: Owner,
         matching: ShardSet,
         mut shared: SmallVec<[(ShardId, SharedName); 1]>,
         retain: Option<Stamp>,
-        reached: &mut Reached,
-    ) {
+    ) -> SmallVec<[(ShardId, CrossingNumber); 1]> {
+        let mut reached = SmallVec::new();
         let mut wanted = matching;
         for (shard, _) in &shared {
             wanted.insert(*shard);
@@ -160,13 +168,36 @@ impl Broker {
                 }
                 !here
             });
-            let audience = match names.is_empty() && !matching.contains(shard) {
-                true => Audience::Retained,
-                false => Audience::Matching(names),
+            let beside = match matching.contains(shard) {
+                true => Beside::Matching,
+                false => Beside::Nobody,
             };
-            let number = self.forward(shard, message, audience, retain);
-            reached.shards.push((shard, number));
+            // All cores have what is retained, so that one that died gets it anyway. What is
+            // for those whose filters match is its publisher's until it is taken.
+            let has_owner = names.is_empty() && owner == Owner::Publisher;
+            let number = match (beside, message.qos()) {
+                (Beside::Nobody, _) if names.is_empty() => {
+                    self.forward(shard, message, Audience::Retained, retain)
+                }
+                (_, qos) if has_owner || qos == QualityOfService::AtMostOnce => {
+                    self.forward(shard, message, Audience::Matching(names), retain)
+                }
+                _ => {
+                    let message = Rc::clone(message);
+                    let hand_over = HandOver {
+                        message,
+                        beside,
+                        groups: names,
+                        retain,
+                        owner,
+                        placings: 0,
+                    };
+                    self.forward_kept(shard, hand_over)
+                }
+            };
+            reached.push((shard, number));
         }
+        reached
     }
 
     /// Passes a message to one other core.
@@ -183,6 +214,7 @@ impl Broker {
             audience,
             retain,
             joint: self.joint,
+            run: self.keeping,
         };
         self.say(shard, ShardContent::Publish(Box::new(forwarded)))
     }

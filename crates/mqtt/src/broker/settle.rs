@@ -140,6 +140,7 @@ impl Broker {
             };
             self.outputs.push_back(Output::Shard { to, message });
         }
+        self.settle_fullness();
     }
 
     /// Tells the other cores what subscribers here want.

@@ -1,7 +1,12 @@
 //! One shared subscription: a group of clients of which each message goes to
 //! one (section 4.8.2).
 
-use super::{grant::Grant, session::SessionKey, shard::ShardId, topics::FilterId};
+use super::{
+    grant::Grant,
+    session::SessionKey,
+    shard::{ShardId, ShardSet},
+    topics::FilterId,
+};
 
 /// A client in a group.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +76,11 @@ impl Group {
     /// The members here that are not connected.
     pub(super) fn offline(&self) -> &[Member] {
         &self.members[self.online..]
+    }
+
+    /// Whether it has members on any of these cores.
+    pub(super) fn is_among(&self, shards: ShardSet) -> bool {
+        self.elsewhere.iter().any(|it| shards.contains(it.shard))
     }
 
     /// Whether somebody anywhere could take a message now.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Broker, ConnectionId, connect::Slot, expire::TimerKey, link::Phase, time::Moment};
+use super::{
+    Broker, ConnectionId, Newcomers, connect::Slot, expire::TimerKey, link::Phase, time::Moment,
+};
 use crate::codec::ReasonCode;
 
 /// Clients are sent away in steps at least this far apart.
@@ -12,7 +14,8 @@ const STEP: Duration = Duration::from_millis(10);
 /// A shutdown under way.
 #[derive(Debug)]
 pub(super) struct Shutdown {
-    pub(super) reason: ReasonCode,
+    reason: ReasonCode,
+    newcomers: Newcomers,
     began: Moment,
     per_second: u32,
     /// Clients that have been sent away.
@@ -41,10 +44,17 @@ impl Shutdown {
 }
 
 impl Broker {
-    pub(super) fn begin_shutdown(&mut self, now: Moment, reason: ReasonCode) {
-        if self.shutdown.is_none() {
+    pub(super) fn begin_shutdown(&mut self, now: Moment, reason: ReasonCode, newcomers: Newcomers) {
+        if let Some(shutdown) = &mut self.shutdown {
+            // Those that were let in and have not come to be.
+            if shutdown.newcomers != newcomers {
+                shutdown.newcomers = newcomers;
+                self.turn_to(now, ConnectionId(0));
+            }
+        } else {
             self.shutdown = Some(Shutdown {
                 reason,
+                newcomers,
                 began: now,
                 per_second: self.leaving_per_second(),
                 told: 0,
@@ -53,6 +63,25 @@ impl Broker {
                 is_told: false,
             });
             self.shut_down_some(now);
+        }
+    }
+
+    /// Whether nobody is let in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        let shutdown = self.shutdown.as_ref();
+        shutdown.is_some_and(|it| it.newcomers == Newcomers::Refused)
+    }
+
+    /// A connection may have to be told although its turn is over.
+    pub(super) fn turn_to(&mut self, now: Moment, connection: ConnectionId) {
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.is_told = false;
+            shutdown.next = shutdown.next.min(connection.0 as usize);
+            if shutdown.armed.is_none() {
+                let due = Some(now + shutdown.step());
+                self.timers
+                    .arm(TimerKey::Shutdown, &mut shutdown.armed, due);
+            }
         }
     }
 
@@ -73,7 +102,7 @@ impl Broker {
             return;
         };
         shutdown.armed = None;
-        let reason = shutdown.reason;
+        let (reason, newcomers) = (shutdown.reason, shutdown.newcomers);
         let mut left = shutdown.left(now);
         shutdown.told += left;
         let mut at = shutdown.next;
@@ -82,13 +111,18 @@ impl Broker {
             at += 1;
             match &self.connections[at - 1] {
                 Slot::Free | Slot::Leaving(_) => continue,
+                // Its turn comes again once it is known who it is.
+                Slot::Authenticating(_) if newcomers == Newcomers::SeenOff => continue,
                 Slot::Authenticating(_) => {
                     self.refuse_begun(connection, ReasonCode::ServerUnavailable);
                 }
                 Slot::Session(key) => {
                     let key = *key;
-                    if let Some(link) = &mut self.sessions[key].link {
-                        link.phase = Phase::Leaving(reason);
+                    match &mut self.sessions[key].link {
+                        Some(link) if !matches!(link.phase, Phase::Leaving(_)) => {
+                            link.phase = Phase::Leaving(reason);
+                        }
+                        _ => continue,
                     }
                     self.tell(key);
                 }

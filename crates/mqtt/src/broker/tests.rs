@@ -16,5 +16,6 @@ mod restarts;
 mod retained;
 mod sessions;
 mod sharing;
+mod strays;
 mod system;
 mod wills;

@@ -119,6 +119,7 @@ impl Packed {
             audience: Audience::Matching(Vec::new()),
             retain: None,
             joint: None,
+            run: None,
         };
         let message = ShardMessage {
             number: self.number,
@@ -132,6 +133,7 @@ impl Packed {
 fn is_packable(publish: &ForwardedPublish) -> bool {
     publish.retain.is_none()
         && publish.joint.is_none()
+        && publish.run.is_none()
         && publish.message.payload.len() <= PACKED_BYTES_MAX
         && matches!(&publish.audience, Audience::Matching(shared) if shared.is_empty())
 }
@@ -164,6 +166,7 @@ mod tests {
                 audience,
                 retain: None,
                 joint: None,
+                run: None,
             })),
         }
     }

@@ -31,11 +31,11 @@ use super::settings::ServerSettings;
 use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
-use crate::broker::{self, Broker, ConnectionId, Input, Outgoing, Output, Restored};
+use crate::broker::{self, Broker, ConnectionId, Input, Newcomers, Outgoing, Output, Restored};
 use crate::codec::{Publish, ReasonCode};
 
 /// When to try again to pass on what another core's mailbox had no room for.
-const RETRY_AFTER: Duration = Duration::from_millis(20);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// A connection's task, as the core reaches it.
 #[derive(Debug, Default)]
@@ -65,7 +65,8 @@ pub(super) struct Core {
     due: Cell<Option<Moment>>,
     /// A task was woken since the running one has begun.
     woken: Cell<bool>,
-    leaving: Cell<bool>,
+    /// Everybody is sent away; what becomes of who comes.
+    leaving: Cell<Option<Newcomers>>,
     /// Its clients, as all cores have been told.
     present: Cell<u64>,
     /// Whether they want the broker's own topics, as is noted for all to see.
@@ -112,7 +113,7 @@ impl Core {
             deadline: Deadline::new(),
             due: Cell::new(None),
             woken: Cell::new(false),
-            leaving: Cell::new(false),
+            leaving: Cell::new(None),
             present: Cell::new(0),
             wants_system: Cell::new(false),
             generations: RefCell::new(vec![Generation {
@@ -178,7 +179,9 @@ impl Core {
         let successor = self.group();
         match successor {
             Some(group) => handle.move_to(&group),
-            None => self.shut_down(),
+            None if handle.is_hurried() => self.shut_down(Newcomers::Refused),
+            // Another process listens at all addresses.
+            None => self.shut_down(Newcomers::SeenOff),
         }
     }
 
@@ -443,17 +446,20 @@ impl Core {
 
     /// Sends every client of this core away, paced by its limits. Doing it again changes
     /// nothing.
-    pub(super) fn shut_down(&self) {
-        if self.leaving.replace(true) {
+    fn shut_down(&self, newcomers: Newcomers) {
+        if self.leaving.replace(Some(newcomers)) == Some(newcomers) {
             return;
         }
-        self.handle(Input::Shutdown(ReasonCode::ServerShuttingDown));
+        self.handle(Input::Shutdown {
+            reason: ReasonCode::ServerShuttingDown,
+            newcomers,
+        });
         self.settle();
     }
 
     /// Takes clients again after all have been sent away.
     pub(super) fn reopen(&self) {
-        if self.leaving.replace(false) {
+        if self.leaving.take().is_some() {
             self.handle(Input::Reopen);
             self.settle();
         }

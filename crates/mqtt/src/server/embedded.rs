@@ -234,7 +234,8 @@ impl Serving {
     async fn leave(mut self, drain: Duration) {
         // Dropped with their listeners.
         self.accepting.abort_all();
-        self.connections.drain();
+        // Nobody listens any more.
+        self.connections.hurry();
         if timeout(drain, self.connections.idle()).await.is_err() {
             self.connections.abort_all();
         }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use tidegate_runtime::connections::{Accepted, ConnectionHandle};
+use tidegate_runtime::connections::{Accepted, ConnectionHandle, NEWCOMER_GRACE};
 use tidegate_runtime::deadline::Deadline;
 use tidegate_runtime::io::{Io, PeerAddr};
 use tidegate_runtime::mailbox::Reserved;
@@ -21,12 +21,13 @@ use tokio::io::AsyncWrite;
 use tokio::sync::oneshot;
 
 use super::admit::{self, Admission, Asking};
-use super::core::Core;
+use super::core::{Core, RETRY_AFTER};
 use super::exchange::{Crossing, Moved};
 use super::inbox::{Expected, Inbox};
 use super::send_queue::SendQueue;
 use super::settings::ServerSettings;
 use crate::broker::access::Identity;
+use crate::broker::shard::ShardId;
 use crate::broker::{ConnectOrigin, ConnectionId, Input, Outgoing};
 use crate::codec::{
     Connect, ConnectAck, ConnectAckProperties, DecodeError, Decoder, Encoder, PACKET_BYTES_LARGEST,
@@ -40,6 +41,10 @@ const READS_PER_TURN: usize = 4;
 /// room for with one more small packet, or it would be held twice as large for each client
 /// that does not read.
 const SEND_BYTES_MAX: usize = 56 * 1024;
+
+/// How often a connection asks for a place at the core where its client is at home, with
+/// [`RETRY_AFTER`] between: two seconds, in which a worker that has died is there again.
+const PLACE_TRIES_MAX: u32 = 100;
 
 /// Why a connection ended otherwise than the protocol has it.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,8 @@ pub enum LinkError {
 enum Phase {
     /// CONNECT has not come.
     New,
+    /// As before, and everybody is to leave: there is a moment left for it to come.
+    Late,
     /// Who sent CONNECT is being found out; what came behind it waits.
     Asking,
     /// The core has it.
@@ -107,7 +114,7 @@ pub(super) enum Ended {
 pub(super) struct Departure {
     connect: Box<Connect>,
     rest: Bytes,
-    to: Reserved<Crossing>,
+    home: ShardId,
 }
 
 /// A connection being served.
@@ -192,8 +199,14 @@ impl Link {
         }
     }
 
-    /// Sends the connection to its core, and keeps its place here until it ends there.
-    pub(super) async fn depart(self, departure: Departure) -> Result<(), LinkError> {
+    /// Sends the connection to its core, and keeps its place here until it ends there. It waits
+    /// for a place there, but not for ever.
+    pub(super) async fn depart(mut self, departure: Departure) -> Result<(), LinkError> {
+        let Some(to) = self.place_at(departure.home).await else {
+            self.speak_as(&departure.connect);
+            self.refuse_connect(ReasonCode::ServerBusy);
+            return poll_fn(|cx| self.poll(cx)).await.map(drop);
+        };
         let Self {
             seat,
             io,
@@ -205,7 +218,7 @@ impl Link {
         drop(seat);
         handle.mark_busy();
         let (tie, mut ended) = oneshot::channel();
-        departure.to.send(Crossing::Connection(Box::new(Moved {
+        to.send(Crossing::Connection(Box::new(Moved {
             passage: io.depart()?,
             peer,
             connect: departure.connect,
@@ -225,6 +238,18 @@ impl Link {
         .or(Ok(()))
     }
 
+    /// A place in the mailbox of another core.
+    async fn place_at(&self, home: ShardId) -> Option<Reserved<Crossing>> {
+        for _ in 1..PLACE_TRIES_MAX {
+            if let Some(place) = self.seat.core.reserve(home) {
+                return Some(place);
+            }
+            self.deadline.arm(RETRY_AFTER);
+            poll_fn(|cx| self.deadline.poll_elapsed(cx)).await;
+        }
+        self.seat.core.reserve(home)
+    }
+
     /// Serves the connection until it ends on this worker.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, LinkError>> {
         self.seat.core.attend(self.seat.connection);
@@ -234,6 +259,7 @@ impl Link {
         if self.deadline.poll_elapsed(cx).is_ready() {
             match self.phase {
                 Phase::New => return Poll::Ready(Err(LinkError::ConnectTimeout)),
+                Phase::Late => self.finish(),
                 Phase::Asking => {
                     self.asking = None;
                     self.refuse_connect(ReasonCode::ServerUnavailable);
@@ -244,7 +270,8 @@ impl Link {
                 }
             }
         }
-        if self.phase == Phase::New && self.seat.core.poll_gathered(cx).is_pending() {
+        let is_new = matches!(self.phase, Phase::New | Phase::Late);
+        if is_new && self.seat.core.poll_gathered(cx).is_pending() {
             return Poll::Pending;
         }
         let read = self.poll_receive(cx)?;
@@ -288,8 +315,10 @@ impl Link {
         if self.handle.poll_draining(cx).is_ready() && !self.handle.is_evicted() {
             self.seat.core.follow(&mut self.handle);
             // Asks again under the group that it belongs to now.
-            if self.handle.poll_draining(cx).is_ready() && self.is_unknown() {
-                self.finish();
+            if self.handle.poll_draining(cx).is_ready() && self.phase == Phase::New {
+                // Its client connected in good faith and may be about to say who it is.
+                self.phase = Phase::Late;
+                self.deadline.arm(NEWCOMER_GRACE);
             }
         }
         Poll::Pending
@@ -297,7 +326,7 @@ impl Link {
 
     /// Whether the core has yet to hear of it.
     const fn is_unknown(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Asking)
+        matches!(self.phase, Phase::New | Phase::Late | Phase::Asking)
     }
 
     /// Goes on with a client once it is known who it is.
@@ -386,19 +415,11 @@ impl Link {
             self.admit(packet);
             return;
         };
-        match core.reserve(home) {
-            Some(to) => {
-                self.departure = Some(Box::new(Departure {
-                    connect: packet,
-                    rest: behind.split().freeze(),
-                    to,
-                }));
-            }
-            None => {
-                self.speak_as(&packet);
-                self.refuse_connect(ReasonCode::ServerBusy);
-            }
-        }
+        self.departure = Some(Box::new(Departure {
+            connect: packet,
+            rest: behind.split().freeze(),
+            home,
+        }));
     }
 
     /// Answers in the client's version, within the size it takes.

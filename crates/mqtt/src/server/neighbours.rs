@@ -210,6 +210,10 @@ fn may_be_lost(message: &ShardMessage) -> bool {
         ShardContent::Publish(publish) => {
             publish.message.qos == QualityOfService::AtMostOnce && publish.retain.is_none()
         }
-        ShardContent::Interest(_) | ShardContent::Taken(_) => false,
+        ShardContent::Interest(_)
+        | ShardContent::Taken(_)
+        | ShardContent::Recalled(_)
+        | ShardContent::StoreFull(_)
+        | ShardContent::StoreOpen => false,
     }
 }

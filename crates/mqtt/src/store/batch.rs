@@ -101,6 +101,9 @@ impl Batch {
             }
             Record::RetainedPut(_, message) => keys.retained(message.topic().as_str()),
             Record::RetainedDrop(topic) => keys.retained(topic),
+            Record::TakenPut(from, run, _) | Record::TakenDrop(from, run) => {
+                keys.taken(*from, *run)
+            }
         };
         let value = encode::value(&mut self.bytes, key.clone(), record);
         let effect = match (record, value) {

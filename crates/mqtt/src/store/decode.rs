@@ -14,8 +14,8 @@ use crate::broker::durable::{
     StoredWill,
 };
 use crate::broker::retained::Stamp;
-use crate::broker::shard::ShardId;
-use crate::broker::{Message, MessageParts, Position, SharedName};
+use crate::broker::shard::{SHARDS_MAX, ShardId};
+use crate::broker::{CrossingNumber, Message, MessageParts, Position, RunId, SharedName};
 use crate::codec::{
     MessageProperties, PacketIdentifier, QualityOfService, SubscriptionIdentifier, TopicFilter,
     TopicName,
@@ -82,6 +82,13 @@ fn record(table: Table, key: &mut Fields, value: &mut Fields) -> Result<Record, 
                 shard: value.u8()?,
             };
             Record::RetainedPut(stamp, Rc::new(message(value)?))
+        }
+        Table::Taken => {
+            let (from, run) = (ShardId(key.u8()?), RunId(key.u64()?));
+            if from.0 >= SHARDS_MAX {
+                return Err(RecordError::Value("core"));
+            }
+            Record::TakenPut(from, run, CrossingNumber(value.u64()?))
         }
     })
 }

@@ -68,6 +68,7 @@ pub(super) fn value(out: &mut Vec<u8>, key: Range<usize>, record: &Record) -> Op
         Record::QueueReleased(..) => out.push(RELEASED),
         Record::QueueSent(_, position) => put_u64(out, position.0),
         Record::ReceivedPut(..) => {}
+        Record::TakenPut(_, _, number) => put_u64(out, number.0),
         Record::RetainedPut(stamp, message) => {
             put_u64(out, stamp.at);
             out.push(stamp.shard);
@@ -78,7 +79,8 @@ pub(super) fn value(out: &mut Vec<u8>, key: Range<usize>, record: &Record) -> Op
         | Record::MessageDrop(_)
         | Record::QueueDrop(..)
         | Record::ReceivedDrop(..)
-        | Record::RetainedDrop(_) => {
+        | Record::RetainedDrop(_)
+        | Record::TakenDrop(..) => {
             out.truncate(start);
             return None;
         }

@@ -5,9 +5,9 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::fields::{RecordError, put_u16, put_u64};
-use crate::broker::Position;
 use crate::broker::durable::{MessageNumber, SessionNumber};
 use crate::broker::shard::ShardId;
+use crate::broker::{Position, RunId};
 use crate::codec::PacketIdentifier;
 
 /// Names are keys as they are up to here. A key has at most 65,535 bytes, a topic as many.
@@ -27,6 +27,7 @@ pub(super) enum Table {
     Sent = 5,
     Received = 6,
     Retained = 7,
+    Taken = 8,
 }
 
 impl Table {
@@ -43,6 +44,7 @@ impl Table {
             5 => Self::Sent,
             6 => Self::Received,
             7 => Self::Retained,
+            8 => Self::Taken,
             _ => return Err(RecordError::Table(byte)),
         })
     }
@@ -89,6 +91,13 @@ impl Keys<'_> {
     pub(super) fn retained(mut self, topic: &str) -> Range<usize> {
         let start = self.begin(Table::Retained);
         put_name(self.out, topic);
+        start..self.out.len()
+    }
+
+    pub(super) fn taken(mut self, from: ShardId, run: RunId) -> Range<usize> {
+        let start = self.begin(Table::Taken);
+        self.out.push(from.0);
+        put_u64(self.out, run.0);
         start..self.out.len()
     }
 

@@ -11,6 +11,10 @@ use crate::command::{CommandError, Job};
 use crate::deployed::Idlers;
 use crate::factory::ChainFactory;
 
+/// How long workers may take to stop accepting before the first connection is told to leave,
+/// which would find one that still accepts.
+pub const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long after the drain deadline the workers' threads may take to end.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
@@ -50,10 +54,20 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
         ledger.clear();
         let deadline = Instant::now() + drain + SHUTDOWN_GRACE;
 
-        let (asked, watches) = {
+        let closing: Vec<_> = {
             let mut table = shared.table();
             // Given up here, so that the workers find their listeners retired.
             table.deployed.clear();
+            let close = |seat: &WorkerSeat<F>| seat.ask(|reply| Job::Close { idlers, reply });
+            table.workers.iter().map(close).collect()
+        };
+        let closed = deadline.min(Instant::now() + CLOSING_PATIENCE);
+        for asked in closing {
+            // One that is late, or gone, is not waited for.
+            let _ = timeout_at(closed, asked.answered()).await;
+        }
+        let (asked, watches) = {
+            let mut table = shared.table();
             let stop = |seat: &WorkerSeat<F>| {
                 seat.ask(|reply| Job::Stop {
                     drain,
@@ -68,18 +82,13 @@ impl<F: ChainFactory, LF> WorkerManager<F, LF> {
 
         let mut report = ShutdownReport::default();
         for asked in asked {
-            let dropped = async {
-                tokio::select! {
-                    biased;
-                    dropped = asked.answer.ok()? => dropped.ok(),
-                    () = asked.gone.cancelled() => None,
-                }
-            };
-            match timeout_at(deadline, dropped).await {
+            let worker = asked.worker;
+            match timeout_at(deadline, asked.answered()).await {
                 Ok(Some(dropped)) => report.connections_dropped += dropped,
-                Ok(None) | Err(_) => report.unreported.push(asked.worker),
+                Ok(None) | Err(_) => report.unreported.push(worker),
             }
         }
+        // Together: until the last is drained, its connections may be at home with another.
         shared.lifespan.abort();
         for (worker, watch) in watches {
             if timeout_at(deadline, watch.cancelled()).await.is_err() {

@@ -51,6 +51,17 @@ pub(super) struct Asked<T> {
     pub(super) gone: CancelToken,
 }
 
+impl<T> Asked<T> {
+    /// Waits for the answer; none if the worker could not be asked, or is gone.
+    pub(super) async fn answered(self) -> Option<T> {
+        tokio::select! {
+            biased;
+            answer = self.answer.ok()? => answer.ok(),
+            () = self.gone.cancelled() => None,
+        }
+    }
+}
+
 /// A place in a worker's mailbox.
 pub(super) struct Place<F> {
     worker: WorkerIndex,

@@ -2,22 +2,22 @@
 
 mod access;
 mod hook;
+mod limits;
 mod proofs;
 mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_mqtt::broker::limits::{DropPolicy, Limits};
-use tidegate_mqtt::broker::retained::RetainedLimits;
-use tidegate_mqtt::codec::PACKET_BYTES_LARGEST;
+use tidegate_mqtt::broker::limits::Limits;
 use tidegate_mqtt::server::operator::SYSTEM_INTERVAL_MIN;
 use tidegate_mqtt::server::{Anonymous, ServerSettings};
 
 pub use self::hook::Hook;
+use self::limits::read_limits;
 use self::proofs::Proofs;
 use super::effective;
-use super::limits::{connections, tls_handshake};
+use super::limits::tls_handshake;
 use super::outline::Shape;
 use super::scalars::{self, Zero};
 use super::section::Section;
@@ -149,85 +149,6 @@ impl Timeouts {
 /// MQTT counts seconds in 32 bits; the highest number means for ever.
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
-}
-
-struct ReadLimits {
-    connections: usize,
-    broker: Limits,
-}
-
-fn read_limits(section: &mut Section<'_>) -> Option<ReadLimits> {
-    section.about(
-        "How much there may be of things; what is not for a server or a worker is for each client.",
-    );
-    let default = Limits::default();
-    let connections = connections(section);
-    let mut count = |key, most: u32, default: usize, about| {
-        let default = u32::try_from(default).unwrap_or(most);
-        section.integer(key, 1..=most).about(about).or(default)
-    };
-    let about = "Sessions on each worker.";
-    let sessions = count("sessions", 100_000_000, default.sessions, about) as usize;
-    let about = "Subscriptions of a client.";
-    let subscriptions = count("subscriptions", 1_000_000, default.subscriptions, about) as usize;
-    let about = "Messages that wait for a client that is slow or away.";
-    let queue_messages = default.queue_messages as usize;
-    let queue_messages = count("queue_messages", 10_000_000, queue_messages, about);
-    let about = "Clients sent away in a second at a stop; more if `drain` would not suffice.";
-    let per_second = default.shutdown_per_second as usize;
-    let per_second = count("disconnects_per_second", 1_000_000, per_second, about);
-    let about = "Retained messages on each worker.";
-    let retained = default.retained.topics;
-    let retained = count("retained_messages", 100_000_000, retained, about) as usize;
-    let receive_maximum = section
-        .integer("receive_maximum", 1..=65_535_u16)
-        .about("QoS 1 and 2 messages under way from a client.")
-        .or(default.receive_maximum);
-    let inflight = section
-        .integer("inflight", 1..=32_768_u16)
-        .about("QoS 1 and 2 messages under way to a client.")
-        .or(default.inflight);
-    let packet_bytes = section
-        .memory("packet_bytes", Zero::Refused)
-        .about("Bytes of a packet that a client sends.")
-        .or(default.packet_bytes as usize);
-    let queue_bytes = section
-        .memory("queue_bytes", Zero::Refused)
-        .about("Bytes of the messages that wait for a client.")
-        .or(default.queue_bytes);
-    let retained_bytes = section
-        .memory("retained_bytes", Zero::Refused)
-        .about("Bytes of the retained messages on each worker.")
-        .or(default.retained.bytes);
-    let queue_drop = section
-        .choice(
-            "queue_drop",
-            &[
-                ("newest", DropPolicy::Newest),
-                ("oldest", DropPolicy::Oldest),
-            ],
-        )
-        .about("Which message is dropped when too much waits for a client.")
-        .or(DropPolicy::Newest);
-    Some(ReadLimits {
-        connections,
-        broker: Limits {
-            sessions,
-            subscriptions,
-            queue_messages,
-            queue_bytes,
-            queue_drop,
-            shutdown_per_second: per_second,
-            receive_maximum,
-            inflight,
-            packet_bytes: u32::try_from(packet_bytes).unwrap_or(PACKET_BYTES_LARGEST),
-            retained: RetainedLimits {
-                topics: retained,
-                bytes: retained_bytes,
-            },
-            ..default
-        },
-    })
 }
 
 #[cfg(test)]

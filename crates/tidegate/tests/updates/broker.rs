@@ -1,12 +1,16 @@
 //! MQTT clients of the real binary notice no update, and are told of a stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
-use tidegate_mqtt::codec::{Packet, ReasonCode};
+use tidegate_mqtt::codec::{Packet, QualityOfService, ReasonCode};
 
-use crate::harness::{Tidegate, eventually, free_address};
+use crate::harness::{Tidegate, eventually, free_address, thread};
 use crate::mqtt_client::Client;
+use crate::mqtt_sessions::{Receiver, Sender, Wire};
 
 fn settings(listen: SocketAddr, connections: usize) -> String {
     format!(
@@ -77,4 +81,67 @@ fn mqtt_clients_stay_through_updates_and_hear_of_the_stop() {
     }
     drop((clients, sender));
     assert_eq!(process.ended().code(), Some(0), "{}", process.log_text());
+}
+
+/// How often the settings change, and how many times.
+const PACE: Duration = Duration::from_millis(200);
+const ROUNDS: usize = 10;
+
+#[test]
+fn settings_that_change_every_200_ms_cost_a_loaded_broker_no_connection_and_no_message() {
+    let listen = free_address();
+    let mut process = Tidegate::start(&settings(listen, 100));
+    let (mut wire, _) = Wire::connect_eventually(listen, "receiver");
+    assert_eq!(wire.subscribe("load/#"), ReasonCode::GrantedQos2);
+    drop(wire);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let qualities = [
+        QualityOfService::AtLeastOnce,
+        QualityOfService::ExactlyOnce,
+        QualityOfService::AtLeastOnce,
+        QualityOfService::ExactlyOnce,
+    ];
+    let senders = qualities.into_iter().enumerate().map(|(number, qos)| {
+        let (is_over, acknowledged) = (Arc::clone(&is_over), Arc::clone(&acknowledged));
+        thread("sender", move || {
+            let topic = format!("load/{number}");
+            let mut sender = Sender::new(&format!("sender-{number}"), &topic, qos);
+            sender.run(listen, |count| {
+                acknowledged.fetch_max(count, Ordering::Relaxed);
+                is_over.load(Ordering::Relaxed)
+            });
+            (topic, sender)
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    let all_sent = Arc::new(AtomicBool::new(false));
+    let receiver = {
+        let all_sent = Arc::clone(&all_sent);
+        thread("receiver", move || {
+            let mut receiver = Receiver::new("receiver");
+            receiver.run(listen, || all_sent.load(Ordering::Relaxed));
+            receiver
+        })
+    };
+    for round in 0..ROUNDS {
+        let before = acknowledged.load(Ordering::Relaxed);
+        process.update(&settings(listen, 200 + round));
+        std::thread::sleep(PACE);
+        eventually("acknowledgements", || {
+            (acknowledged.load(Ordering::Relaxed) > before).then_some(())
+        });
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let senders: Vec<_> = senders.into_iter().map(|it| it.join().unwrap()).collect();
+    all_sent.store(true, Ordering::Relaxed);
+    let receiver = receiver.join().unwrap();
+    assert_eq!(receiver.connections, 1);
+    for (topic, sender) in &senders {
+        assert_eq!(sender.connections, 1, "{topic}");
+        let got = receiver.got[topic].iter();
+        let once = got.filter(|(_, times)| **times == 1).count();
+        assert_eq!(once, sender.acknowledged.len(), "{topic}");
+    }
+    process.stop();
 }

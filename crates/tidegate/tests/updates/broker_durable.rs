@@ -59,6 +59,12 @@ data_directory = "{}"
         Wire::connect_eventually(self.listen, id)
     }
 
+    /// Connects at the first attempt.
+    fn connect_at_once(&self, id: &str) -> (Wire, Session) {
+        let connected = Wire::connect(self.listen, id);
+        connected.unwrap_or_else(|error| panic!("{id} was not let in: {error}"))
+    }
+
     /// Makes a session that gets what is published to `filter`.
     fn subscribe(&self, id: &str, filter: &str) {
         let (mut wire, session) = self.connect(id);
@@ -236,6 +242,26 @@ fn while_files_may_not_grow_publishes_are_refused_and_afterwards_taken() {
     process.stop();
 }
 
+#[test]
+fn what_another_worker_cannot_store_is_refused_and_not_waited_for() {
+    let broker = Broker::new("os");
+    let mut process = Tidegate::start_with_limits(&broker.settings(2));
+    // The sender's worker has nothing to store.
+    broker.subscribe(&at_home(1, "receiver"), "news");
+    let (mut sender, _) = broker.connect(&at_home(0, "sender"));
+    assert_eq!(sender.publish("news", "before", false), ReasonCode::Success);
+    process.limit_files(Some(0));
+    for _ in 0..5 {
+        let refused = sender.publish("news", "refused", false);
+        assert_eq!(refused, ReasonCode::QuotaExceeded);
+    }
+    process.limit_files(None);
+    eventually("room again", || {
+        (sender.publish("news", "after", false) == ReasonCode::Success).then_some(())
+    });
+    process.stop();
+}
+
 /// A figure of the broker's store.
 fn figure(admin: SocketAddr, name: &str) -> f64 {
     let metrics = samples(&ask(admin, "GET", "/metrics", "").body);
@@ -338,9 +364,9 @@ fn an_upgrade_takes_over_the_store_and_refuses_nobody_meanwhile() {
     let pid = i32::try_from(reply["pid"].as_i64().expect("a process")).unwrap();
     let successor = Successor(pid);
     // Before or after the old one is gone: who connects is served, at the latest by the other.
-    // By the old one it may be sent away before it has said anything.
+    // By the old one it may be sent away before it has published anything.
     eventually("an acknowledgement", || {
-        let (mut sender, session) = broker.connect("sender");
+        let (mut sender, session) = broker.connect_at_once("sender");
         assert_eq!(session, Session::Present);
         (sender.try_publish("news", "after").ok()? == ReasonCode::Success).then_some(())
     });
@@ -351,6 +377,53 @@ fn an_upgrade_takes_over_the_store_and_refuses_nobody_meanwhile() {
     got.dedup();
     assert_eq!(got, ["before", "after"]);
     drop(reader);
+    successor.stop();
+}
+
+/// How many clients come and go during an upgrade, as fast as they can: at any moment some are
+/// about to say who they are, and some have just.
+const COMERS: usize = 4;
+
+#[test]
+fn whoever_comes_during_an_upgrade_is_let_in_with_its_first_connect() {
+    let (broker, admin) = (Broker::new("os"), free_address());
+    let settings = broker.settings(2) + &format!("[admin]\nlisten = \"{admin}\"\n");
+    let mut process = Tidegate::start(&settings);
+    let broker = Arc::new(broker);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let counts: Vec<_> = (0..COMERS).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let comers: Vec<_> = (0..COMERS)
+        .map(|number| {
+            let id = format!("comer-{number}");
+            broker.subscribe(&id, "news");
+            let (broker, is_over) = (Arc::clone(&broker), Arc::clone(&is_over));
+            let count = Arc::clone(&counts[number]);
+            thread("comer", move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let (_wire, session) = broker.connect_at_once(&id);
+                    assert_eq!(session, Session::Present, "{id} was forgotten");
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let all_come = |what: &str| {
+        let before: Vec<_> = counts.iter().map(|it| it.load(Ordering::Relaxed)).collect();
+        eventually(what, || {
+            let mut both = counts.iter().zip(&before);
+            let came = both.all(|(count, before)| count.load(Ordering::Relaxed) > before + 3);
+            let failed = comers.iter().any(|comer| comer.is_finished());
+            (came || failed).then_some(())
+        });
+    };
+    all_come("clients at the old process");
+    let reply = ask(admin, "POST", "/upgrade", "").json();
+    let pid = i32::try_from(reply["pid"].as_i64().expect("a process")).unwrap();
+    let successor = Successor(pid);
+    assert_eq!(process.ended().code(), Some(0), "{}", process.log_text());
+    all_come("clients at the new process");
+    is_over.store(true, Ordering::Relaxed);
+    comers.into_iter().for_each(|comer| comer.join().unwrap());
     successor.stop();
 }
 

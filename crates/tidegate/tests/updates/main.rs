@@ -6,6 +6,7 @@ mod broker;
 mod broker_access;
 mod broker_admin;
 mod broker_durable;
+mod broker_limits;
 mod broker_system;
 mod certificates;
 mod client;

@@ -38,6 +38,18 @@ pub(crate) enum Session {
 impl Wire {
     /// Connects to a session that stays for ever.
     pub(crate) fn connect(address: SocketAddr, id: &str) -> io::Result<(Self, Session)> {
+        let (wire, answer) = Self::ask(address, id)?;
+        match answer {
+            Ok(session) => Ok((wire, session)),
+            Err(reason) => panic!("{id} was refused: {reason:?}"),
+        }
+    }
+
+    /// As [`connect`](Self::connect), of a client that may be refused.
+    pub(crate) fn ask(
+        address: SocketAddr,
+        id: &str,
+    ) -> io::Result<(Self, Result<Session, ReasonCode>)> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LOOK_AFTER))?;
@@ -66,12 +78,9 @@ impl Wire {
                     true => Session::Present,
                     false => Session::New,
                 };
-                Ok((wire, session))
+                Ok((wire, Ok(session)))
             }
-            // The worker at which the session is at home is closing: there will be another.
-            Packet::ConnectAck(ack) if ack.reason == ReasonCode::ServerBusy => {
-                Err(io::Error::other("asked to try again later"))
-            }
+            Packet::ConnectAck(ack) => Ok((wire, Err(ack.reason))),
             other => panic!("CONNACK is awaited, not {other:?}"),
         }
     }
@@ -212,6 +221,8 @@ pub(crate) struct Sender {
     flights: VecDeque<Flight>,
     /// Of these the broker has said that it has them.
     pub(crate) acknowledged: Vec<u32>,
+    /// How often it had to connect.
+    pub(crate) connections: u32,
 }
 
 /// Messages that a sender has on their way at once.
@@ -226,6 +237,7 @@ impl Sender {
             next: 0,
             flights: VecDeque::new(),
             acknowledged: Vec::new(),
+            connections: 0,
         }
     }
 
@@ -234,6 +246,7 @@ impl Sender {
     pub(crate) fn run(&mut self, address: SocketAddr, is_enough: impl Fn(usize) -> bool) {
         loop {
             let (mut wire, session) = Wire::connect_eventually(address, &self.id);
+            self.connections += 1;
             if self.next > 0 {
                 assert_eq!(session, Session::Present, "{} was forgotten", self.id);
             }
@@ -331,6 +344,8 @@ pub(crate) struct Receiver {
     held: BTreeSet<PacketIdentifier>,
     /// By topic, how often each number came.
     pub(crate) got: BTreeMap<String, BTreeMap<u32, u32>>,
+    /// How often it had to connect.
+    pub(crate) connections: u32,
 }
 
 impl Receiver {
@@ -339,6 +354,7 @@ impl Receiver {
             id: id.to_owned(),
             held: BTreeSet::new(),
             got: BTreeMap::new(),
+            connections: 0,
         }
     }
 
@@ -348,6 +364,7 @@ impl Receiver {
         loop {
             let (mut wire, session) = Wire::connect_eventually(address, &self.id);
             assert_eq!(session, Session::Present, "{} was forgotten", self.id);
+            self.connections += 1;
             loop {
                 match wire.receive() {
                     Ok(Some(packet)) => {

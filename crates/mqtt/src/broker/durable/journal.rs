@@ -7,7 +7,8 @@ use super::{
     Token,
 };
 use crate::broker::{
-    crossing::SharedName,
+    crossing::{CrossingNumber, SharedName},
+    handed::RunId,
     message::Message,
     outbox::{Delivery, RetainFlag},
     shard::ShardId,
@@ -24,6 +25,8 @@ pub(in crate::broker) struct Journal {
     /// Records that go along with the next batch but are no reason for one.
     aside: Vec<Record>,
     joints: Vec<Joint>,
+    /// What was taken from other cores, with what is written in this batch.
+    taken: Vec<(ShardId, RunId, CrossingNumber)>,
     /// The batch that is being collected.
     open: Token,
     committed: Token,
@@ -39,6 +42,7 @@ impl Journal {
             records: Vec::new(),
             aside: Vec::new(),
             joints: Vec::new(),
+            taken: Vec::new(),
             open: Token(1),
             committed: Token(0),
             next_session: 1,
@@ -102,6 +106,8 @@ impl Journal {
         // First, for what they speak of may be dropped further on.
         let mut records = std::mem::take(&mut self.aside);
         records.append(&mut self.records);
+        let taken = self.taken.drain(..);
+        records.extend(taken.map(|(from, run, number)| Record::TakenPut(from, run, number)));
         Some(Commit {
             token,
             records,
@@ -119,6 +125,21 @@ impl Journal {
     pub(in crate::broker) fn write_aside(&mut self, record: Record) {
         if self.is_on() && self.aside.len() < ASIDE_MAX {
             self.aside.push(record);
+        }
+    }
+
+    /// Goes along with what is written of the messages of `run` up to this one. Where that is
+    /// nothing, there is nothing that could come twice.
+    pub(in crate::broker) fn note_taken(
+        &mut self,
+        from: ShardId,
+        run: RunId,
+        number: CrossingNumber,
+    ) {
+        let mut noted = self.taken.iter_mut();
+        match noted.find(|(_, known, _)| *known == run) {
+            Some((_, _, last)) => *last = number,
+            None => self.taken.push((from, run, number)),
         }
     }
 

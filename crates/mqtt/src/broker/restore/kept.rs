@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     broker::{
+        crossing::CrossingNumber,
         durable::{
             MessageNumber, Record, SessionNumber, StoredDelivery, StoredSession, StoredSubscription,
         },
+        handed::RunId,
         message::MessageParts,
         outbox::Position,
         retained::Stamp,
+        shard::ShardId,
     },
     codec::PacketIdentifier,
 };
@@ -33,6 +36,8 @@ pub struct Restored {
     pub received: BTreeSet<(SessionNumber, PacketIdentifier)>,
     /// Retained messages by topic.
     pub retained: BTreeMap<Box<str>, (Stamp, MessageParts)>,
+    /// How far what other cores keep has been stored.
+    pub taken: BTreeMap<(ShardId, RunId), CrossingNumber>,
 }
 
 impl Restored {
@@ -82,6 +87,12 @@ impl Restored {
             }
             Record::RetainedDrop(topic) => {
                 self.retained.remove(&topic);
+            }
+            Record::TakenPut(from, run, number) => {
+                self.taken.insert((from, run), number);
+            }
+            Record::TakenDrop(from, run) => {
+                self.taken.remove(&(from, run));
             }
         }
     }

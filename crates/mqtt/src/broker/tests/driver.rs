@@ -46,6 +46,7 @@ pub(in crate::broker) fn persistent(client_id: &str) -> Connect<'_> {
 
 pub(in crate::broker) fn will(topic: &str, delay: u32) -> Will<'_> {
     Will {
+        qos: Q1,
         retain: false,
         topic,
         delay,

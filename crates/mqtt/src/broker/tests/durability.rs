@@ -1,6 +1,8 @@
 //! What was acknowledged survives, and is not doubled.
 
-use super::super::Input;
+use super::super::durable::Durability;
+use super::super::{Input, StoreState};
+use super::cores::Cores;
 use super::driver::*;
 use super::packets::{Connect, Packet, Publish};
 use crate::codec::ProtocolVersion;
@@ -223,4 +225,97 @@ fn a_session_that_ends_leaves_nothing_in_the_store() {
         store.queue.is_empty() && store.messages.is_empty(),
         "{store:?}"
     );
+}
+
+/// A subscriber on core 1 whose session stays; publishers on core 0, who store nothing.
+fn stored_elsewhere() -> Cores {
+    let mut cores = Cores::of(2, Durability::Stored);
+    cores.core(1).join(1, persistent("sub"));
+    cores.core(0).join(1, connect_packet("pub"));
+    cores.settle();
+    cores
+        .core(1)
+        .subscribe(1, &[filter("a", Q2), filter("$share/g/s", Q1)]);
+    cores.settle();
+    cores.core(1).lose(1);
+    cores.settle();
+    cores.core(1).holds_commits = true;
+    cores
+}
+
+#[test]
+fn what_only_the_receiving_core_cannot_store_is_refused_and_not_waited_for() {
+    let mut cores = stored_elsewhere();
+    for qos in [Q1, Q2] {
+        cores.core(0).publish(1, "a", "x", qos);
+    }
+    cores.core(0).publish(1, "s", "x", Q1);
+    cores.settle();
+    assert!(cores.core(0).got(1).is_empty(), "it is being written");
+    let token = cores.core(1).commits.back().unwrap().token;
+    cores.core(1).input(Input::CommitFailed(token));
+    cores.core(1).input(Input::Store(StoreState::Full));
+    cores.settle();
+    let got = cores.core(0).got(1);
+    assert_eq!(
+        got,
+        [
+            "puback 1 QuotaExceeded",
+            "pubrec 2 QuotaExceeded",
+            "puback 3 QuotaExceeded"
+        ]
+    );
+    // What comes now is not even sent there.
+    let before = cores.core(1).broker.counters().forwards_received;
+    cores.core(0).publish(1, "a", "y", Q1);
+    cores.core(0).publish(1, "s", "y", Q1);
+    cores.core(0).retain(1, "r", "y");
+    cores.core(0).publish(1, "nobody", "y", Q1);
+    cores.core(0).publish(1, "a", "y", Q0);
+    cores.settle();
+    let got = cores.core(0).got(1);
+    assert_eq!(
+        got,
+        [
+            "puback 4 QuotaExceeded",
+            "puback 5 QuotaExceeded",
+            "puback 6 NoMatchingSubscribers"
+        ]
+    );
+    let after = cores.core(1).broker.counters().forwards_received;
+    assert_eq!(after - before, 1, "that of QoS 0");
+    // There is room again.
+    cores.core(1).input(Input::Store(StoreState::Open));
+    cores.core(1).holds_commits = false;
+    cores.core(1).commit();
+    cores.settle();
+    cores.core(0).publish(1, "a", "z", Q1);
+    cores.settle();
+    let got = cores.core(0).got(1);
+    assert_eq!(got, ["puback 8 Success"]);
+}
+
+#[test]
+fn who_subscribes_while_another_core_cannot_store_hears_of_it() {
+    let mut cores = stored_elsewhere();
+    cores.core(0).publish(1, "a", "x", Q1);
+    cores.settle();
+    let token = cores.core(1).commits.back().unwrap().token;
+    cores.core(1).input(Input::CommitFailed(token));
+    cores.core(1).input(Input::Store(StoreState::Full));
+    cores.settle();
+    cores.core(0).got(1);
+    cores.core(0).subscribe(1, &[filter("b", Q1)]);
+    cores.settle();
+    assert_eq!(cores.core(0).got(1), ["suback [GrantedQos1]"]);
+}
+
+#[test]
+fn messages_on_their_way_when_another_core_is_full_are_refused_too() {
+    let mut cores = stored_elsewhere();
+    cores.core(1).input(Input::Store(StoreState::Full));
+    cores.core(0).publish(1, "a", "x", Q1);
+    assert!(cores.core(0).got(1).is_empty());
+    cores.settle();
+    assert_eq!(cores.core(0).got(1), ["puback 1 QuotaExceeded"]);
 }

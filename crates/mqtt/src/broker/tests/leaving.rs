@@ -6,10 +6,67 @@ use std::time::Duration;
 use super::super::access::Identity;
 use super::super::auth::{Authenticator, Exchange, Step};
 use super::super::limits::Limits;
-use super::super::{Input, Settings};
+use super::super::{Input, Newcomers, Settings};
 use super::driver::*;
 use super::packets::{Connect, Packet};
 use crate::codec::ReasonCode;
+
+fn shutdown(newcomers: Newcomers) -> Input {
+    Input::Shutdown {
+        reason: ReasonCode::ServerShuttingDown,
+        newcomers,
+    }
+}
+
+#[test]
+fn who_comes_while_another_server_listens_is_let_in_and_then_sent_away_like_the_others() {
+    let mut driver = Driver::plain();
+    driver.join(0, connect_packet("first"));
+    driver.join(1, persistent("late"));
+    driver.lose(1);
+    driver.input(shutdown(Newcomers::SeenOff));
+    assert_eq!(driver.got(0), ["disconnect ServerShuttingDown", "close"]);
+    assert!(driver.is_stopped);
+    driver.is_stopped = false;
+    // Under a number whose turn is over.
+    let got = driver.connect(0, persistent("late"));
+    assert_eq!(got, ["connack Success present"]);
+    assert!(!driver.is_stopped);
+    driver.pass(Duration::from_millis(20));
+    assert_eq!(driver.got(0), ["disconnect ServerShuttingDown", "close"]);
+    assert!(driver.is_stopped);
+    // Until nobody listens any more.
+    driver.input(shutdown(Newcomers::Refused));
+    let got = driver.connect(2, connect_packet("later"));
+    assert_eq!(got, ["connack ServerUnavailable", "close"]);
+}
+
+#[test]
+fn who_authenticates_while_another_server_listens_may_go_on_until_nobody_may() {
+    let mut driver = Driver::new(Settings {
+        authenticator: Rc::new(Password),
+        ..Settings::default()
+    });
+    let asking = |name| Connect {
+        auth_method: Some("word"),
+        ..connect_packet(name)
+    };
+    driver.connect(0, asking("a"));
+    driver.connect(1, asking("b"));
+    driver.input(shutdown(Newcomers::SeenOff));
+    driver.packet(
+        0,
+        Packet::Auth(ReasonCode::ContinueAuthentication, "word", "sesame"),
+    );
+    let got = driver.got(0);
+    assert!(got[0].starts_with("connack Success"), "{got:?}");
+    driver.pass(Duration::from_millis(20));
+    assert_eq!(driver.got(0), ["disconnect ServerShuttingDown", "close"]);
+    driver.input(shutdown(Newcomers::Refused));
+    driver.pass(Duration::from_millis(20));
+    assert_eq!(driver.got(1), ["connack ServerUnavailable", "close"]);
+    assert!(driver.is_stopped);
+}
 
 #[test]
 fn a_shutdown_flushes_what_is_queued_and_paces_itself() {
@@ -27,7 +84,7 @@ fn a_shutdown_flushes_what_is_queued_and_paces_itself() {
     driver.subscribe(0, &[filter("a", Q0)]);
     driver.unread.push(0);
     driver.publish(1, "a", "last", Q0);
-    driver.input(Input::Shutdown(ReasonCode::ServerShuttingDown));
+    driver.input(shutdown(Newcomers::Refused));
     assert_eq!(
         driver.broker.connected_count(),
         16,
@@ -57,7 +114,7 @@ fn left_over_time(limits: Limits, clients: u32, steps: &[u64]) -> Vec<usize> {
     for client in 0..clients {
         driver.join(client, connect_packet(&format!("c{client}")));
     }
-    driver.input(Input::Shutdown(ReasonCode::ServerShuttingDown));
+    driver.input(shutdown(Newcomers::Refused));
     let left = steps.iter().map(|step| {
         driver.pass(Duration::from_millis(*step));
         driver.broker.connected_count()

@@ -55,6 +55,7 @@ impl Publish<'_> {
 
 #[derive(Debug, Clone)]
 pub(in crate::broker) struct Will<'a> {
+    pub(in crate::broker) qos: QualityOfService,
     pub(in crate::broker) retain: bool,
     pub(in crate::broker) topic: &'a str,
     pub(in crate::broker) delay: u32,
@@ -80,7 +81,7 @@ impl Connect<'_> {
         let will = self.will.as_ref().map(|will| codec::Will {
             topic: TopicName::try_from(will.topic).unwrap(),
             payload: Bytes::from_static(b"gone"),
-            quality_of_service: QualityOfService::AtLeastOnce,
+            quality_of_service: will.qos,
             retain: will.retain,
             delay_seconds: Some(will.delay),
             message_expiry_seconds: will.message_expiry,

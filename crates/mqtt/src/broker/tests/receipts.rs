@@ -7,7 +7,7 @@ use super::cores::Cores;
 use super::driver::*;
 use crate::codec::{MessageProperties, QualityOfService, TopicName};
 
-fn own(number: u64, qos: QualityOfService, retain: bool) -> Input {
+pub(super) fn own(number: u64, qos: QualityOfService, retain: bool) -> Input {
     Input::Publish {
         message: MessageParts {
             topic: TopicName::try_from("a").unwrap(),

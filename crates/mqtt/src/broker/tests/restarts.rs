@@ -150,7 +150,7 @@ fn what_a_core_had_not_taken_when_it_died_goes_to_another_member() {
                     .input(Input::NeighbourRestarted(ShardId(1)));
             }
             cores.settle();
-            assert_eq!(cores.core(0).broker.counters().shared_recovered, 3);
+            assert_eq!(cores.core(0).broker.counters().crossings_recovered, 3);
             let got = cores.core(0).connect(1, persistent("first"));
             assert_eq!(payloads(&got), ["1", "2", "3"], "{durability:?} {qos:?}");
         }
@@ -166,7 +166,7 @@ fn what_a_core_has_taken_is_not_given_to_another_as_well() {
     cores.core(1).lose(1);
     restart(&mut cores);
     cores.settle();
-    assert_eq!(cores.core(0).broker.counters().shared_recovered, 0);
+    assert_eq!(cores.core(0).broker.counters().crossings_recovered, 0);
     let got = cores.core(0).connect(1, persistent("first"));
     taken = payloads(&got).len();
     assert_eq!(taken, 0, "{got:?}");

@@ -13,9 +13,9 @@ use crate::broker::durable::{
     StoredWill,
 };
 use crate::broker::retained::Stamp;
-use crate::broker::shard::ShardId;
+use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::broker::time::Moment;
-use crate::broker::{Message, MessageParts, Position, SharedName};
+use crate::broker::{CrossingNumber, Message, MessageParts, Position, RunId, SharedName};
 use crate::codec::{
     MessagePropertiesBuilder, PacketIdentifier, PayloadFormat, QualityOfService,
     SubscriptionIdentifier, Text, TopicName,
@@ -170,6 +170,9 @@ fn record() -> impl Strategy<Value = Record> {
         any::<(u64, u16)>().prop_map(received),
         (any::<(u64, u8)>(), message())
             .prop_map(|((at, shard), it)| Record::RetainedPut(Stamp { at, shard }, it)),
+        (0..SHARDS_MAX, any::<(u64, u64)>()).prop_map(|(from, (run, number))| {
+            Record::TakenPut(ShardId(from), RunId(run), CrossingNumber(number))
+        }),
     ]
 }
 

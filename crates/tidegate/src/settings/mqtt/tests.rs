@@ -1,6 +1,8 @@
 //! What a broker is told of its clients, read from text.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use tidegate_mqtt::broker::limits::OverRate;
+use tidegate_mqtt::broker::rate::Rate;
 use tidegate_mqtt::server::Anonymous;
 
 use crate::settings::tests::{MINIMAL, errors, good};
@@ -93,6 +95,37 @@ fn figures_are_published_never_or_not_too_often() {
     assert_eq!(
         found,
         ["14:19 servers.broker.system_interval: the interval is too short"]
+    );
+}
+
+#[test]
+fn levels_and_rates_are_as_the_file_says() {
+    let broker = format!(
+        "{MINIMAL}\n[servers.broker]\nprotocol = \"mqtt\"\nlisten = \"127.0.0.1:0\"\n\
+         [servers.broker.limits]\n"
+    );
+    let limits = |rest: &str| match &good(&format!("{broker}{rest}")).servers["broker"].protocol {
+        Protocol::Mqtt(mqtt) => mqtt.settings.broker,
+        _ => panic!("a broker is awaited"),
+    };
+    assert_eq!(limits("").publish_rate, Rate::UNLIMITED);
+    let limits = limits(
+        "filter_levels = 3\ntopic_levels = 4\nconnect_rate = { per_second = 5 }\n\
+         publish_rate = { per_second = 6, burst = 7, over = \"disconnect\" }\n",
+    );
+    assert_eq!((limits.filter_levels, limits.topic_levels), (3, 4));
+    let rate = |per_second, burst| Rate { per_second, burst };
+    assert_eq!(limits.connect_rate, rate(5, 5));
+    assert_eq!(limits.publish_rate, rate(6, 7));
+    assert_eq!(limits.publish_over_rate, OverRate::Disconnect);
+    assert_eq!(
+        errors(&format!(
+            "{broker}connect_rate = {{ burst = 5 }}\nfilter_levels = 0\n"
+        )),
+        [
+            "15:16 servers.broker.limits.connect_rate.per_second: the required key `per_second` is missing",
+            "16:17 servers.broker.limits.filter_levels: 0 is out of range",
+        ]
     );
 }
 
