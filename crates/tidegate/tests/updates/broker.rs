@@ -12,6 +12,7 @@ use crate::harness::{Tidegate, eventually, free_address, thread};
 use crate::mqtt_client::Client;
 use crate::mqtt_sessions::{Receiver, Sender, Wire};
 
+/// What waits for a client that is slower than all others together is not to be dropped.
 fn settings(listen: SocketAddr, connections: usize) -> String {
     format!(
         r#"
@@ -22,7 +23,7 @@ pin = false
 protocol = "mqtt"
 listen = "{listen}"
 drain = "10s"
-limits = {{ connections = {connections} }}
+limits = {{ connections = {connections}, queue_messages = 1000000, queue_bytes = "1GiB" }}
 "#
     )
 }
