@@ -3,6 +3,7 @@
 use super::{
     Broker, ConnectionId,
     connect::{Farewell, Slot},
+    draft::Draft,
     durable::Record,
     hand_over,
     link::{Link, Phase},
@@ -132,7 +133,8 @@ impl Broker {
     pub(super) fn publish_will(&mut self, now: Moment, key: SessionKey) {
         if let Some(will) = self.sessions[key].will.take() {
             self.counters.wills_published += 1;
-            self.route(now, &will.published(now), Source::Broker);
+            let mut draft = Draft::Made(will.published(now));
+            self.route(now, &mut draft, Source::Broker);
             self.store_session(key);
         }
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     crossing::{Audience, SharedName},
+    draft::Draft,
     durable::Joint,
     grant::Joined,
     message::Message,
@@ -104,7 +105,8 @@ impl Broker {
     /// members. It is kept until that core has it.
     pub(super) fn hand_over(&mut self, shard: ShardId, message: &Rc<Message>, name: SharedName) {
         let audience = Audience::Shared(name.clone());
-        let number = self.forward(shard, message, audience, None);
+        let mut draft = Draft::Made(Rc::clone(message));
+        let number = self.forward(shard, &mut draft, audience, None);
         let is_kept = message.qos() != QualityOfService::AtMostOnce;
         if is_kept && self.handed.keep(shard, number, message, name).is_err() {
             self.counters.hand_overs_exceeded += 1;

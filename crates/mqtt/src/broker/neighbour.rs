@@ -7,8 +7,9 @@
 use std::{ops::ControlFlow, rc::Rc};
 
 use super::{
-    Broker, Output,
+    Broker,
     crossing::{Audience, CrossingNumber, ShardContent},
+    draft::Draft,
     shard::ShardId,
 };
 
@@ -17,9 +18,7 @@ impl Broker {
         if shard == self.crossing.me() {
             return;
         }
-        // They have numbers that the new one would take for its own.
-        self.outputs
-            .retain(|output| !matches!(output, Output::Shard { to, .. } if *to == shard));
+        // What waits for the dead one has numbers that the new one would take for its own.
         self.crossing.restart(shard);
         let told = self.tell_all_interest(shard);
         for key in self.holding.clone() {
@@ -78,7 +77,7 @@ impl Broker {
         });
         for (topic, message) in retained {
             let stamp = self.retained.stamp(&topic);
-            self.forward(shard, &message, Audience::Retained, stamp);
+            self.forward(shard, &mut Draft::Made(message), Audience::Retained, stamp);
         }
     }
 }
