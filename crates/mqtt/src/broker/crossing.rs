@@ -94,8 +94,8 @@ pub enum Parcels {
     Answers,
     /// Something that may wait for more to come with it, but not for the other core.
     Some,
-    /// So much for one core that it is not to wait.
-    Large,
+    /// What is not to wait: so much for one core, or news of what is wanted.
+    Urgent,
 }
 
 /// What is known of one other core.
@@ -147,6 +147,9 @@ impl Crossing {
 
     /// Says something to `shard`.
     pub(super) fn say(&mut self, shard: ShardId, content: ShardContent) -> CrossingNumber {
+        if matches!(content, ShardContent::Interest(_)) {
+            self.hurry();
+        }
         self.put(shard, |number, parcel| {
             parcel.push(ShardMessage { number, content });
         })
@@ -167,11 +170,16 @@ impl Crossing {
         peer.sent.0 += 1;
         message(peer.sent, &mut peer.parcel);
         let parcels = match peer.parcel.is_large() {
-            true => Parcels::Large,
+            true => Parcels::Urgent,
             false => Parcels::Some,
         };
         self.parcels = self.parcels.max(parcels);
         peer.sent
+    }
+
+    /// What there is to be said, or answered, is not to wait: a subscriber does.
+    pub(super) fn hurry(&mut self) {
+        self.parcels = Parcels::Urgent;
     }
 
     /// What there is to be said.

@@ -76,7 +76,10 @@ impl Broker {
                 self.release_receipts();
                 return;
             }
-            ShardContent::Interest(change) => self.interest_changed(from, &change),
+            ShardContent::Interest(change) => {
+                self.interest_changed(from, &change);
+                self.crossing.hurry();
+            }
             ShardContent::Publish(forwarded) => self.forwarded(now, *forwarded),
         }
         self.has_come((from, message.number));

@@ -371,11 +371,12 @@ impl Core {
         self.work_off();
         let parcels = self.broker.borrow().parcels();
         match parcels {
-            Parcels::Large => self.deliver(),
+            Parcels::Urgent => self.deliver(),
             Parcels::Some | Parcels::Answers => self.call_courier(),
             Parcels::None if self.undelivered.get() == Backlog::Some => self.call_courier(),
             Parcels::None => {}
         }
+        self.tell_all();
     }
 
     fn work_off(&self) {
@@ -391,7 +392,6 @@ impl Core {
             }
         };
         self.rearm(self.undelivered.get().and(commits));
-        self.tell_all();
     }
 
     /// Tells all cores how many clients it has, and whoever tells it the figures whether to.
