@@ -160,7 +160,7 @@ impl Bench {
                         std::thread::yield_now();
                     }
                 }
-                Output::Shard { .. } | Output::Published(..) | Output::Stopped => {}
+                Output::Published(..) | Output::Stopped => {}
             }
         }
     }

@@ -3,13 +3,14 @@
 //!
 //! Its verbs: [`handle`](Broker::handle) takes what happened and the time;
 //! [`poll_output`](Broker::poll_output) gives what is to be done;
+//! [`poll_parcel`](Broker::poll_parcel) gives what other cores are to be told;
 //! [`next_packet`](Broker::next_packet) gives what one connection is to be
 //! sent, as fast as its socket takes it; [`next_deadline`](Broker::next_deadline)
 //! says when to come back with [`Input::Tick`].
 //!
 //! A broker of several workers has one core each. A client's session is on the
 //! core that [`shard::shard_of`] names, and cores pass each other
-//! [`ShardMessage`]s. The path of a message: `publish` → `route` → `deliver`
+//! [`Parcel`]s of messages. The path of a message: `publish` → `route` → `deliver`
 //! into the outbox of each session → `drain` out of it.
 //!
 //! ```
@@ -38,6 +39,7 @@ pub mod counters;
 mod crossing;
 mod deliver;
 mod detach;
+mod draft;
 mod drain;
 pub mod durable;
 mod expire;
@@ -56,6 +58,7 @@ mod neighbour;
 mod outbox;
 mod output;
 mod packet;
+mod parcel;
 mod publish;
 pub mod rate;
 mod reauthenticate;
@@ -109,9 +112,7 @@ use self::{
     timers::Timers,
 };
 pub use self::{
-    crossing::{
-        Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
-    },
+    crossing::{CrossingNumber, Parcels, SharedName},
     drain::{Outgoing, PublishOut},
     handed::RunId,
     input::{ConnectOrigin, Input, Newcomers, StoreState},
@@ -119,9 +120,9 @@ pub use self::{
     message::{Message, MessageParts},
     outbox::Position,
     output::Output,
+    parcel::Parcel,
     receipts::{Published, Receipt},
     restore::Restored,
-    subscriptions::InterestChange,
 };
 
 /// What a core is made with.
@@ -295,7 +296,7 @@ impl Broker {
             Input::Committed(token) => self.committed(token),
             Input::CommitFailed(token) => self.commit_failed(token),
             Input::Store(state) => self.store_is(state),
-            Input::Shard { from, message } => self.crossed(now, from, message),
+            Input::Shard { from, parcel } => self.crossed(now, from, parcel),
             Input::NeighbourRestarted(shard) => self.neighbour_restarted(now, shard),
             Input::Rules(rules) => self.exchange_rules(now, rules),
             Input::Validity(validity) => self.exchange_validity(now, validity),
@@ -318,6 +319,16 @@ impl Broker {
             return Some(output);
         }
         self.journal.take().map(Output::Commit)
+    }
+
+    /// What [`poll_parcel`](Self::poll_parcel) has.
+    pub fn parcels(&self) -> Parcels {
+        self.crossing.parcels()
+    }
+
+    /// What is to be brought to another core next, in order.
+    pub fn poll_parcel(&mut self) -> Option<(ShardId, Parcel)> {
+        self.crossing.next_parcel(self.journal.committed())
     }
 
     /// When to come with [`Input::Tick`] if nothing else comes before.

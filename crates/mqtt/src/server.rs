@@ -2,7 +2,6 @@
 //! between it and its clients.
 
 mod admit;
-mod batch;
 pub mod chain;
 mod commits;
 mod core;

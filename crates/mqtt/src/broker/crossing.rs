@@ -5,13 +5,17 @@
 //! number; numbers are taken in order, so one answers for all before it. By
 //! that an acknowledgement to a client waits for other cores without any of
 //! them knowing of the client.
+//!
+//! What is said until somebody asks for it leaves in one parcel for each core, and with it
+//! one answer for all that has been taken.
 
 use super::{
     durable::{JointNumber, Token},
     handed::RunId,
     message::MessageParts,
+    parcel::{Outline, Parcel},
     retained::Stamp,
-    shard::ShardId,
+    shard::{ShardId, ShardSet},
     subscriptions::InterestChange,
 };
 
@@ -21,17 +25,17 @@ pub struct CrossingNumber(pub u64);
 
 /// A message to another core. It holds nothing that belongs to one thread.
 #[derive(Debug, Clone)]
-pub struct ShardMessage {
+pub(super) struct ShardMessage {
     /// Where it stands in the order; messages of QoS 0 may be lost on the way,
     /// the others may not.
-    pub number: CrossingNumber,
+    pub(super) number: CrossingNumber,
     /// What is said.
-    pub content: ShardContent,
+    pub(super) content: ShardContent,
 }
 
 /// What one core says to another.
 #[derive(Debug, Clone)]
-pub enum ShardContent {
+pub(super) enum ShardContent {
     /// A message for subscribers there.
     Publish(Box<ForwardedPublish>),
     /// What the sender's subscribers want.
@@ -51,22 +55,22 @@ pub enum ShardContent {
 
 /// A published message on its way to another core.
 #[derive(Debug, Clone)]
-pub struct ForwardedPublish {
+pub(super) struct ForwardedPublish {
     /// The message.
-    pub message: MessageParts,
+    pub(super) message: MessageParts,
     /// Who is meant there.
-    pub audience: Audience,
+    pub(super) audience: Audience,
     /// The order among changes of the retained message, if it is one.
-    pub retain: Option<Stamp>,
+    pub(super) retain: Option<Stamp>,
     /// What is stored of it there is stored together with its sender's part.
-    pub joint: Option<JointNumber>,
+    pub(super) joint: Option<JointNumber>,
     /// What its number belongs to, if its sender keeps it and it is to come once.
-    pub run: Option<RunId>,
+    pub(super) run: Option<RunId>,
 }
 
 /// Which subscribers of the other core a message is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Audience {
+pub(super) enum Audience {
     /// All whose own filters match, and one of each of these shared
     /// subscriptions.
     Matching(Vec<SharedName>),
@@ -92,13 +96,26 @@ impl SharedName {
     }
 }
 
+/// What there is for other cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Parcels {
+    /// Nothing.
+    None,
+    /// Answers at most, which may have to wait for the store.
+    Answers,
+    /// Something that may wait for more to come with it, but not for the other core.
+    Some,
+    /// What is not to wait: so much for one core, or news of what is wanted.
+    Urgent,
+}
+
 /// What is known of one other core.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Peer {
     sent: CrossingNumber,
     /// The last number it has said is taken.
     taken: CrossingNumber,
-    /// The last number that came from it.
+    /// The last number that came from it and that somebody there waits for.
     received: CrossingNumber,
     /// The last number told to it as taken.
     told: CrossingNumber,
@@ -108,6 +125,8 @@ struct Peer {
     after: Token,
     /// What it wants is what the core in its place before it wanted.
     is_new: bool,
+    /// What is to be said to it.
+    parcel: Parcel,
 }
 
 /// The numbers between this core and the others.
@@ -115,6 +134,10 @@ struct Peer {
 pub(super) struct Crossing {
     me: ShardId,
     peers: Vec<Peer>,
+    /// Cores that there may be something for: a parcel, or an answer.
+    due: ShardSet,
+    /// What they are.
+    parcels: Parcels,
 }
 
 impl Crossing {
@@ -122,6 +145,8 @@ impl Crossing {
         Self {
             me,
             peers: vec![Peer::default(); usize::from(count)],
+            due: ShardSet::default(),
+            parcels: Parcels::None,
         }
     }
 
@@ -133,11 +158,58 @@ impl Crossing {
         self.peers.len() as u8
     }
 
-    /// The number for the next message to `shard`.
-    pub(super) fn number(&mut self, shard: ShardId) -> CrossingNumber {
-        let sent = &mut self.peers[usize::from(shard.0)].sent;
-        sent.0 += 1;
-        *sent
+    /// Says something to `shard`.
+    pub(super) fn say(&mut self, shard: ShardId, content: ShardContent) -> CrossingNumber {
+        if matches!(content, ShardContent::Interest(_)) {
+            self.hurry();
+        }
+        self.put(shard, |number, parcel| {
+            parcel.push(ShardMessage { number, content });
+        })
+    }
+
+    /// Passes on a short message that is for everybody at `shard` whose filters match.
+    pub(super) fn pack(&mut self, shard: ShardId, outline: &Outline<'_>) -> CrossingNumber {
+        self.put(shard, |number, parcel| parcel.pack(number, outline))
+    }
+
+    fn put(
+        &mut self,
+        shard: ShardId,
+        message: impl FnOnce(CrossingNumber, &mut Parcel),
+    ) -> CrossingNumber {
+        self.due.insert(shard);
+        let peer = &mut self.peers[usize::from(shard.0)];
+        peer.sent.0 += 1;
+        message(peer.sent, &mut peer.parcel);
+        let parcels = match peer.parcel.is_large() {
+            true => Parcels::Urgent,
+            false => Parcels::Some,
+        };
+        self.parcels = self.parcels.max(parcels);
+        peer.sent
+    }
+
+    /// Says something to `shard` that has no number: nobody waits for it.
+    pub(super) fn say_aside(&mut self, shard: ShardId, content: ShardContent) {
+        self.due.insert(shard);
+        let number = CrossingNumber::default();
+        let parcel = &mut self.peers[usize::from(shard.0)].parcel;
+        parcel.push(ShardMessage { number, content });
+        self.parcels = self.parcels.max(Parcels::Some);
+    }
+
+    /// What there is to be said, or answered, is not to wait: a subscriber does.
+    pub(super) fn hurry(&mut self) {
+        self.parcels = Parcels::Urgent;
+    }
+
+    /// What there is to be said.
+    pub(super) fn parcels(&self) -> Parcels {
+        match self.parcels {
+            Parcels::None if !self.due.is_empty() => Parcels::Answers,
+            parcels => parcels,
+        }
     }
 
     /// Notes what `shard` has taken.
@@ -156,11 +228,13 @@ impl Crossing {
         self.peers[usize::from(shard.0)].taken >= number
     }
 
-    /// Notes a message from `shard` that is done once the store has `after`.
+    /// Notes a message from `shard` that is done once the store has `after`; somebody there
+    /// waits for that.
     pub(super) fn received(&mut self, shard: ShardId, number: CrossingNumber, after: Token) {
         let peer = &mut self.peers[usize::from(shard.0)];
         peer.received = number.max(peer.received);
         peer.after = after.max(peer.after);
+        self.due.insert(shard);
     }
 
     /// Another core is in the place of `shard`.
@@ -176,11 +250,12 @@ impl Crossing {
         std::mem::take(&mut self.peers[usize::from(shard.0)].is_new)
     }
 
-    /// What can be told as not stored, if nothing can be stored.
-    pub(super) fn not_stored(&mut self) -> Vec<(ShardId, CrossingNumber)> {
+    /// What can be told as not stored, as nothing more than `committed` can be stored.
+    pub(super) fn not_stored(&mut self, committed: Token) -> Vec<(ShardId, CrossingNumber)> {
         let mut news = Vec::new();
         for (shard, peer) in (0..).map(ShardId).zip(&mut self.peers) {
-            if peer.received > peer.told.max(peer.not_stored) {
+            let is_waited_for = peer.received > peer.told.max(peer.not_stored);
+            if is_waited_for && peer.after > committed {
                 peer.not_stored = peer.received;
                 news.push((shard, peer.received));
             }
@@ -188,15 +263,25 @@ impl Crossing {
         news
     }
 
-    /// What can be told as taken, now that the store has `committed`.
-    pub(super) fn tell(&mut self, committed: Token) -> Vec<(ShardId, CrossingNumber)> {
-        let mut news = Vec::new();
-        for (shard, peer) in (0..).map(ShardId).zip(&mut self.peers) {
+    /// What one core is to be given, now that the store has `committed`.
+    pub(super) fn next_parcel(&mut self, committed: Token) -> Option<(ShardId, Parcel)> {
+        for shard in self.due.iter() {
+            let peer = &mut self.peers[usize::from(shard.0)];
             if peer.received > peer.told && peer.after <= committed {
                 peer.told = peer.received;
-                news.push((shard, peer.told));
+                peer.parcel.push(ShardMessage {
+                    number: CrossingNumber::default(),
+                    content: ShardContent::Taken(peer.told),
+                });
+            }
+            if peer.received == peer.told {
+                self.due.remove(shard);
+            }
+            if !peer.parcel.is_empty() {
+                return Some((shard, peer.parcel.take()));
             }
         }
-        news
+        self.parcels = Parcels::None;
+        None
     }
 }

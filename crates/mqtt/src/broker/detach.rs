@@ -3,6 +3,7 @@
 use super::{
     Broker, ConnectionId,
     connect::{Farewell, Slot},
+    draft::Draft,
     durable::Record,
     hand_over,
     link::{Link, Phase},
@@ -135,12 +136,12 @@ impl Broker {
     pub(super) fn publish_will(&mut self, now: Moment, key: SessionKey) {
         if let Some(will) = self.sessions[key].will.take() {
             self.counters.wills_published += 1;
-            let message = will.published(now);
+            let mut draft = Draft::Made(will.published(now));
             // One of QoS 0 may be lost on its way, and would be waited for.
             let stored = self.sessions[key].is_stored();
-            let is_joint = stored && message.qos() != QualityOfService::AtMostOnce;
+            let is_joint = stored && draft.qos() != QualityOfService::AtMostOnce;
             self.jointly(is_joint, |broker| {
-                let reached = broker.route(now, &message, Source::Will);
+                let reached = broker.route(now, &mut draft, Source::Will);
                 broker.store_session(key);
                 reached.shards.iter().map(|(shard, _)| *shard).collect()
             });

@@ -6,9 +6,8 @@
 
 use super::{
     Broker,
-    crossing::{CrossingNumber, ShardContent, ShardMessage},
+    crossing::{CrossingNumber, ShardContent},
     input::StoreState,
-    output::Output,
     receipts::Published,
     shard::{ShardId, ShardSet},
 };
@@ -24,24 +23,19 @@ impl Broker {
                 StoreState::Full => ShardContent::StoreFull(CrossingNumber::default()),
                 StoreState::Open => ShardContent::StoreOpen,
             };
-            self.say_aside(to, content);
+            self.crossing.say_aside(to, content);
         }
     }
 
     /// Tells the others which of their messages this core could not store so far.
     pub(super) fn settle_fullness(&mut self) {
         if self.store == StoreState::Full {
-            for (to, through) in self.crossing.not_stored() {
-                self.say_aside(to, ShardContent::StoreFull(through));
+            let committed = self.journal.committed();
+            for (to, through) in self.crossing.not_stored(committed) {
+                self.crossing
+                    .say_aside(to, ShardContent::StoreFull(through));
             }
         }
-    }
-
-    /// Says something that has no number: nobody waits for it.
-    pub(super) fn say_aside(&mut self, to: ShardId, content: ShardContent) {
-        let number = CrossingNumber::default();
-        let message = ShardMessage { number, content };
-        self.outputs.push_back(Output::Shard { to, message });
     }
 
     /// Another core cannot store what it was sent up to this number, or anything more.

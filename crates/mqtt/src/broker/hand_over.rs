@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     Broker,
     crossing::{Audience, CrossingNumber, SharedName},
+    draft::Draft,
     durable::Joint,
     grant::Joined,
     handed::{Beside, HandOver},
@@ -114,7 +115,8 @@ impl Broker {
         name: SharedName,
     ) -> CrossingNumber {
         if hand_over.message.qos() == QualityOfService::AtMostOnce {
-            return self.forward(shard, &hand_over.message, Audience::Shared(name), None);
+            let mut draft = Draft::Made(hand_over.message);
+            return self.forward(shard, &mut draft, Audience::Shared(name), None);
         }
         let hand_over = HandOver {
             beside: Beside::Nobody,
@@ -127,15 +129,15 @@ impl Broker {
 
     /// Passes a message to another core, and keeps it until that core has it.
     pub(super) fn forward_kept(&mut self, shard: ShardId, hand_over: HandOver) -> CrossingNumber {
-        let message = Rc::clone(&hand_over.message);
         let audience = match (hand_over.beside, hand_over.groups.as_slice()) {
             (Beside::Nobody, [one]) if hand_over.retain.is_none() => Audience::Shared(one.clone()),
             _ => Audience::Matching(hand_over.groups.clone()),
         };
-        if message.qos() == QualityOfService::ExactlyOnce {
+        let mut draft = Draft::Made(Rc::clone(&hand_over.message));
+        if draft.qos() == QualityOfService::ExactlyOnce {
             self.keeping = Some(self.handed.run(shard));
         }
-        let number = self.forward(shard, &message, audience, hand_over.retain);
+        let number = self.forward(shard, &mut draft, audience, hand_over.retain);
         self.keeping = None;
         if self.handed.keep(shard, number, hand_over).is_err() {
             self.counters.hand_overs_exceeded += 1;

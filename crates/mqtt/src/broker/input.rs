@@ -6,10 +6,10 @@ use super::{
     ConnectionId,
     access::{AccessRules, Identity, Validity},
     auth::Authenticator,
-    crossing::ShardMessage,
     durable::Token,
     limits::Limits,
     message::MessageParts,
+    parcel::Parcel,
     receipts::Receipt,
     shard::ShardId,
     system::SystemState,
@@ -106,7 +106,7 @@ pub enum Input {
         /// Which.
         from: ShardId,
         /// What.
-        message: ShardMessage,
+        parcel: Parcel,
     },
     /// Another core has died, and one without its memory is in its place: what was on its
     /// way there is lost, and numbers between the two begin anew. What comes from it next

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 pub(super) use self::shared_head::{HeadShape, SharedHead};
-use super::{durable::MessageNumber, time::Moment};
+use super::{durable::MessageNumber, parcel::Outline, time::Moment};
 use crate::codec::{MessageProperties, Publish, QualityOfService, TopicName, Will};
 
 /// What a queued message costs beside its bytes: itself, its place in a queue, and what
@@ -35,6 +35,20 @@ pub struct MessageParts {
     pub expires_at: Option<Moment>,
 }
 
+impl MessageParts {
+    /// The same, as it goes to another core.
+    pub(super) fn outline(&self) -> Outline<'_> {
+        Outline {
+            topic: self.topic.as_bytes(),
+            properties: self.properties.as_encoded(),
+            payload: &self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
 fn detached(payload: &Bytes) -> Bytes {
     match payload.len() {
         0..=COPIED_BYTES_MAX => Bytes::copy_from_slice(payload),
@@ -60,16 +74,19 @@ impl Message {
         }
     }
 
-    /// As published at `now`, to a topic that the packet may name by an alias.
-    pub(super) fn of_publish(now: Moment, packet: &Publish, topic: &TopicName) -> Self {
-        let expiry = packet.message_expiry_seconds;
+    /// As published, to a topic that the packet may name by an alias.
+    pub(super) fn of_publish(
+        packet: &Publish,
+        topic: &TopicName,
+        expires_at: Option<Moment>,
+    ) -> Self {
         Self::new(MessageParts {
             topic: topic.detached(),
             properties: packet.properties.detached(),
             payload: detached(&packet.payload),
             qos: packet.delivery.quality_of_service(),
             retain: packet.retain,
-            expires_at: expiry.map(|secs| now.plus_secs(secs)),
+            expires_at,
         })
     }
 

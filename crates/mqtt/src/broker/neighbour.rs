@@ -7,8 +7,9 @@
 use std::{collections::BTreeMap, ops::ControlFlow, rc::Rc};
 
 use super::{
-    Broker, Output,
+    Broker,
     crossing::{Audience, CrossingNumber, ShardContent},
+    draft::Draft,
     handed::{Beside, HandOver, Owner, RunId},
     held::{Lost, Places, Until},
     route::Reached,
@@ -22,11 +23,9 @@ impl Broker {
         if shard == self.crossing.me() {
             return;
         }
-        // They have numbers that the new one would take for its own.
-        self.outputs
-            .retain(|output| !matches!(output, Output::Shard { to, .. } if *to == shard));
         let taken = self.crossing.last_taken(shard);
         let strays = self.handed.lose(shard);
+        // What waits for the dead one has numbers that the new one would take for its own.
         self.crossing.restart(shard);
         self.forget_runs(shard);
         self.full.remove(shard);
@@ -139,7 +138,7 @@ impl Broker {
         });
         for (topic, message) in retained {
             let stamp = self.retained.stamp(&topic);
-            self.forward(shard, &message, Audience::Retained, stamp);
+            self.forward(shard, &mut Draft::Made(message), Audience::Retained, stamp);
         }
     }
 }

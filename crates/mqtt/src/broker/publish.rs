@@ -1,15 +1,13 @@
 //! PUBLISH from a client (section 3.3).
 
-use std::rc::Rc;
-
 use super::{
     Broker, ConnectionId,
     access::Access,
     aliases::AliasError,
+    draft::Draft,
     durable::{Joint, Record},
     held::Until,
     limits::OverRate,
-    message::Message,
     reply::Reply,
     route::{Reached, Source},
     session::SessionKey,
@@ -50,9 +48,9 @@ impl Broker {
             self.answer(key, packet, reason, Until::default());
             return Ok(());
         }
-        let message = Rc::new(Message::of_publish(now, packet, &topic));
+        let mut draft = Draft::of_publish(now, packet, topic);
         let before = self.journal.mark();
-        let reached = self.route_jointly(now, key, &message);
+        let reached = self.route_jointly(now, key, &mut draft);
         match packet.delivery {
             Delivery::AtMostOnce => return Ok(()),
             Delivery::AtLeastOnce(_) => {}
@@ -90,16 +88,16 @@ impl Broker {
 
     /// Passes a message on. If its receipt is stored, what other cores store of it is
     /// stored together with that.
-    fn route_jointly(&mut self, now: Moment, key: SessionKey, message: &Rc<Message>) -> Reached {
-        let is_joint = message.qos() == QualityOfService::ExactlyOnce
+    fn route_jointly(&mut self, now: Moment, key: SessionKey, draft: &mut Draft<'_>) -> Reached {
+        let is_joint = draft.qos() == QualityOfService::ExactlyOnce
             && self.sessions[key].is_stored()
             && self.crossing.count() > 1;
         if !is_joint {
-            return self.route(now, message, Source::Client(key));
+            return self.route(now, draft, Source::Client(key));
         }
         let number = self.journal.new_joint(self.crossing.me());
         self.joint = Some(number);
-        let reached = self.route(now, message, Source::Client(key));
+        let reached = self.route(now, draft, Source::Client(key));
         self.joint = None;
         if !reached.shards.is_empty() {
             let mut others = ShardSet::default();

@@ -77,7 +77,7 @@ impl Broker {
         for to in (0..self.crossing.count()).map(ShardId) {
             if to != self.crossing.me() {
                 let stored = self.recall.of(to).into();
-                self.say_aside(to, ShardContent::Recalled(stored));
+                self.crossing.say_aside(to, ShardContent::Recalled(stored));
             }
         }
     }

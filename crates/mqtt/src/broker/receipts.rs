@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{
     Broker,
+    draft::Draft,
     durable::Token,
     held::{Fate, Lost, Places, Until},
     message::{Message, MessageParts},
@@ -46,8 +47,8 @@ impl Broker {
             return;
         }
         let before = self.journal.mark();
-        let message = Rc::new(Message::new(parts));
-        let reached = self.route(now, &message, Source::Broker);
+        let mut draft = Draft::Made(Rc::new(Message::new(parts)));
+        let reached = self.route(now, &mut draft, Source::Broker);
         let wrote = self.journal.mark() != before;
         let until = match is_to_be_kept {
             true => self.until(reached, wrote),

@@ -4,23 +4,71 @@ use std::rc::Rc;
 
 use super::{
     Broker,
-    crossing::{Audience, ForwardedPublish, ShardContent, ShardMessage, SharedName},
+    crossing::{
+        Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
+    },
     durable::Joint,
     grant::Joined,
     handed::HandOver,
-    message::Message,
+    message::{Message, MessageParts},
+    parcel::{Parcel, Unpacked},
     route::Source,
     shard::ShardId,
     shared::Choice,
-    subscriptions::{GroupId, InterestChange},
+    subscriptions::{GroupId, InterestChange, Matched},
     time::Moment,
 };
+use crate::codec::{QualityOfService, TopicName};
 
 impl Broker {
-    pub(super) fn crossed(&mut self, now: Moment, from: ShardId, message: ShardMessage) {
+    pub(super) fn crossed(&mut self, now: Moment, from: ShardId, parcel: Parcel) {
         if self.crossing.is_first_of(from) {
             self.subscriptions.forget(from);
         }
+        // What matches the topic of the message before. Nothing but what is said otherwise
+        // changes that while a parcel is unpacked.
+        let mut known: Option<(TopicName, Rc<Matched>)> = None;
+        for unpacked in parcel.unpack() {
+            match unpacked {
+                Unpacked::Whole(message) => {
+                    known = None;
+                    self.said(now, from, message);
+                }
+                Unpacked::Common(number, parts) => {
+                    known.take_if(|(topic, _)| *topic != parts.topic);
+                    let (_, matched) = known.get_or_insert_with(|| {
+                        let matched = self.subscriptions.matched(parts.topic.as_bytes());
+                        (parts.topic.clone(), matched)
+                    });
+                    let awaited = parts.qos != QualityOfService::AtMostOnce;
+                    self.common(now, parts, matched);
+                    if awaited {
+                        self.has_come((from, number));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A message for everybody here whose filters match.
+    fn common(&mut self, now: Moment, parts: MessageParts, matched: &Matched) {
+        self.counters.forwards_received += 1;
+        let message = Rc::new(Message::new(parts));
+        if message.is_expired(now) {
+            self.counters.messages_expired += 1;
+        } else {
+            self.send_to_targets(&message, Source::Broker, matched);
+        }
+    }
+
+    /// Somebody there waits for it to be told as taken, which it is once the store has what
+    /// it has led to.
+    fn has_come(&mut self, (from, number): (ShardId, CrossingNumber)) {
+        let after = self.journal.latest();
+        self.crossing.received(from, number, after);
+    }
+
+    fn said(&mut self, now: Moment, from: ShardId, message: ShardMessage) {
         match message.content {
             ShardContent::Taken(number) => {
                 self.crossing.taken(from, number);
@@ -41,7 +89,10 @@ impl Broker {
                 self.place_strays(now, from, &stored);
                 return;
             }
-            ShardContent::Interest(change) => self.interest_changed(from, &change),
+            ShardContent::Interest(change) => {
+                self.interest_changed(from, &change);
+                self.crossing.hurry();
+            }
             ShardContent::Publish(forwarded) => {
                 if let Some(run) = forwarded.run {
                     self.remember(from, run, message.number);
@@ -49,9 +100,7 @@ impl Broker {
                 self.forwarded(now, *forwarded);
             }
         }
-        // Told as taken once the store has what it has led to.
-        let after = self.journal.latest();
-        self.crossing.received(from, message.number, after);
+        self.has_come((from, message.number));
     }
 
     fn forwarded(&mut self, now: Moment, forwarded: ForwardedPublish) {

@@ -6,15 +6,13 @@ use smallvec::SmallVec;
 
 use super::{
     Broker,
-    crossing::{
-        Audience, CrossingNumber, ForwardedPublish, ShardContent, ShardMessage, SharedName,
-    },
+    crossing::{Audience, CrossingNumber, ForwardedPublish, ShardContent, SharedName},
+    draft::Draft,
     durable::Record,
     grant::Joined,
     handed::{Beside, HandOver, Owner},
     message::Message,
     outbox::RetainFlag,
-    output::Output,
     retained::{Change, Stamp},
     session::SessionKey,
     shard::{self, ShardId, ShardSet},
@@ -48,23 +46,25 @@ pub(super) struct Reached {
 
 impl Broker {
     /// Brings a message to every subscriber on every core.
-    pub(super) fn route(&mut self, now: Moment, message: &Rc<Message>, source: Source) -> Reached {
-        let retain = message.is_retained().then(|| {
+    pub(super) fn route(&mut self, now: Moment, draft: &mut Draft<'_>, source: Source) -> Reached {
+        let retain = draft.is_retained().then(|| {
             let stamp = self.stamps.next(now, self.crossing.me().0);
-            self.retain(message, stamp);
+            self.retain(draft.message(), stamp);
             stamp
         });
-        let matched = self.subscriptions.matched(message.topic().as_bytes());
+        let matched = self.subscriptions.matched(draft.topic().as_bytes());
         let mut reached = Reached {
             anybody: !matched.targets.is_empty() || !matched.groups.is_empty(),
             ..Reached::default()
         };
-        self.send_to_targets(message, source, &matched);
+        if !matched.targets.is_empty() {
+            self.send_to_targets(draft.message(), source, &matched);
+        }
         let mut shared: SmallVec<[(ShardId, SharedName); 1]> = SmallVec::new();
         for group in &matched.groups {
             match source {
-                Source::System => self.send_to_group_here(message, *group),
-                _ => self.send_to_group(message, *group, &mut shared),
+                Source::System => self.send_to_group_here(draft.message(), *group),
+                _ => self.send_to_group(draft.message(), *group, &mut shared),
             }
         }
         if source != Source::System && self.crossing.count() > 1 {
@@ -73,7 +73,7 @@ impl Broker {
                 Source::Will => Owner::Nobody,
                 _ => Owner::Publisher,
             };
-            reached.shards = self.send_to_shards(message, owner, matched.shards, shared, retain);
+            reached.shards = self.send_to_shards(draft, owner, matched.shards, shared, retain);
         }
         reached
     }
@@ -145,7 +145,7 @@ impl Broker {
     /// Passes a message to the cores that want it.
     fn send_to_shards(
         &mut self,
-        message: &Rc<Message>,
+        draft: &mut Draft<'_>,
         owner: Owner,
         matching: ShardSet,
         mut shared: SmallVec<[(ShardId, SharedName); 1]>,
@@ -175,17 +175,16 @@ impl Broker {
             // All cores have what is retained, so that one that died gets it anyway. What is
             // for those whose filters match is its publisher's until it is taken.
             let has_owner = names.is_empty() && owner == Owner::Publisher;
-            let number = match (beside, message.qos()) {
+            let number = match (beside, draft.qos()) {
                 (Beside::Nobody, _) if names.is_empty() => {
-                    self.forward(shard, message, Audience::Retained, retain)
+                    self.forward(shard, draft, Audience::Retained, retain)
                 }
                 (_, qos) if has_owner || qos == QualityOfService::AtMostOnce => {
-                    self.forward(shard, message, Audience::Matching(names), retain)
+                    self.forward(shard, draft, Audience::Matching(names), retain)
                 }
                 _ => {
-                    let message = Rc::clone(message);
                     let hand_over = HandOver {
-                        message,
+                        message: Rc::clone(draft.message()),
                         beside,
                         groups: names,
                         retain,
@@ -204,13 +203,24 @@ impl Broker {
     pub(super) fn forward(
         &mut self,
         shard: ShardId,
-        message: &Message,
+        draft: &mut Draft<'_>,
         audience: Audience,
         retain: Option<Stamp>,
     ) -> CrossingNumber {
         self.counters.forwarded += 1;
+        // Most are short, and for everybody whose filters match.
+        let is_common = retain.is_none()
+            && self.joint.is_none()
+            && self.keeping.is_none()
+            && matches!(&audience, Audience::Matching(shared) if shared.is_empty());
+        if is_common {
+            let outline = draft.outline();
+            if outline.is_short() {
+                return self.crossing.pack(shard, &outline);
+            }
+        }
         let forwarded = ForwardedPublish {
-            message: message.parts().clone(),
+            message: draft.message().parts().clone(),
             audience,
             retain,
             joint: self.joint,
@@ -221,12 +231,7 @@ impl Broker {
 
     /// Sends a numbered message to another core.
     pub(super) fn say(&mut self, shard: ShardId, content: ShardContent) -> CrossingNumber {
-        let number = self.crossing.number(shard);
-        self.outputs.push_back(Output::Shard {
-            to: shard,
-            message: ShardMessage { number, content },
-        });
-        number
+        self.crossing.say(shard, content)
     }
 
     /// Keeps or removes the retained message of a topic (3.3.1-5, 3.3.1-6).

@@ -3,7 +3,7 @@
 
 use super::{
     Broker, ConnectionId,
-    crossing::{CrossingNumber, ShardContent, ShardMessage},
+    crossing::ShardContent,
     durable::{Record, Token},
     held::Until,
     link::Told,
@@ -125,21 +125,11 @@ impl Broker {
         self.outputs.push_back(Output::Ready(connection));
     }
 
-    /// Tells the other cores what has changed, and what has been taken of theirs.
+    /// Tells the other cores what has changed.
     pub(super) fn settle(&mut self) {
         self.tell_interest();
         self.settle_system();
         self.settle_shutdown();
-        if self.crossing.count() < 2 {
-            return;
-        }
-        for (to, number) in self.crossing.tell(self.journal.committed()) {
-            let message = ShardMessage {
-                number: CrossingNumber::default(),
-                content: ShardContent::Taken(number),
-            };
-            self.outputs.push_back(Output::Shard { to, message });
-        }
         self.settle_fullness();
     }
 

@@ -14,7 +14,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use self::cache::MatchCache;
-pub use self::interest::InterestChange;
+pub(super) use self::interest::InterestChange;
 use super::{
     grant::{Grant, Joined},
     session::SessionKey,

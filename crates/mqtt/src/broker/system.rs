@@ -7,7 +7,9 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Broker, counters::Counters, message::Message, route::Source, time::Moment};
+use super::{
+    Broker, counters::Counters, draft::Draft, message::Message, route::Source, time::Moment,
+};
 
 /// The first level of the broker's own topics.
 const FIRST_LEVEL: &str = "$SYS";
@@ -138,7 +140,7 @@ impl Broker {
                 continue;
             }
             let message = Rc::new(Message::of_system(topic, text));
-            self.route(now, &message, Source::System);
+            self.route(now, &mut Draft::Made(message), Source::System);
         }
     }
 

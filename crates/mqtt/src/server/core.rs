@@ -31,7 +31,9 @@ use super::settings::ServerSettings;
 use crate::broker::durable::Durability;
 use crate::broker::shard::{ShardId, shard_of};
 use crate::broker::time::Moment;
-use crate::broker::{self, Broker, ConnectionId, Input, Newcomers, Outgoing, Output, Restored};
+use crate::broker::{
+    self, Broker, ConnectionId, Input, Newcomers, Outgoing, Output, Parcels, Restored,
+};
 use crate::codec::{Publish, ReasonCode};
 
 /// When to try again to pass on what another core's mailbox had no room for.
@@ -60,6 +62,12 @@ pub(super) struct Core {
     commits: RefCell<Commits>,
     /// Until all cores are there that have kept sessions.
     gathering: RefCell<Option<Gathering>>,
+    /// Told when there is something for another core.
+    courier: Rc<Notify>,
+    /// Whether it has been told and has not come yet.
+    courier_called: Cell<bool>,
+    /// What it could not deliver.
+    undelivered: Cell<Backlog>,
     deadline: Deadline,
     /// What `deadline` is armed for.
     due: Cell<Option<Moment>>,
@@ -78,7 +86,7 @@ pub(super) struct Core {
     meter: Meter,
     gate: Gate,
     receipts: Receipts,
-    tasks: [AbortHandle; 4],
+    tasks: [AbortHandle; 5],
 }
 
 impl Core {
@@ -95,6 +103,7 @@ impl Core {
         let broker = make_broker(&exchange, &settings, kept);
         let (commits, progress) = Commits::new(Arc::clone(&exchange), here);
         let successors = Rc::new(Notify::new());
+        let courier = Rc::new(Notify::new());
         let core = Rc::new_cyclic(|core: &Weak<Self>| Self {
             neighbours: RefCell::new(Neighbours::new(Arc::clone(&exchange), here, incarnation)),
             commits: RefCell::new(commits),
@@ -110,6 +119,9 @@ impl Core {
             settings: RefCell::new(settings),
             broker: RefCell::new(broker),
             seats: RefCell::default(),
+            courier: Rc::clone(&courier),
+            courier_called: Cell::new(false),
+            undelivered: Cell::new(Backlog::None),
             deadline: Deadline::new(),
             due: Cell::new(None),
             woken: Cell::new(false),
@@ -126,12 +138,13 @@ impl Core {
                 spawn_local(tasks::tick(core.clone())).abort_handle(),
                 spawn_local(tasks::receive(core.clone(), receiver)).abort_handle(),
                 spawn_local(tasks::hear(core.clone(), progress)).abort_handle(),
+                spawn_local(tasks::deliver(core.clone(), courier)).abort_handle(),
             ],
         });
         local::note(&core.exchange, &core);
         // The one that was here before may have had other clients.
         core.exchange.system_interest.note(here, false);
-        core.settle();
+        core.deliver();
         core
     }
 
@@ -243,8 +256,9 @@ impl Core {
         (home != self.here).then_some(home)
     }
 
-    /// A place in another core's mailbox, if there is one.
+    /// A place in another core's mailbox, if there is one, behind all that was said to it.
     pub(super) fn reserve(&self, shard: ShardId) -> Option<Reserved<Crossing>> {
+        self.deliver();
         self.neighbours.borrow_mut().reserve(shard)
     }
 
@@ -356,22 +370,33 @@ impl Core {
         Poll::Pending
     }
 
-    /// Does what the core wants done.
+    /// Does what the core wants done. What is for other cores leaves when all tasks have run
+    /// that are ready to.
     pub(super) fn settle(&self) {
-        let (crossings, commits) = loop {
+        self.work_off();
+        let parcels = self.broker.borrow().parcels();
+        match parcels {
+            Parcels::Urgent => self.deliver(),
+            Parcels::Some | Parcels::Answers => self.call_courier(),
+            Parcels::None if self.undelivered.get() == Backlog::Some => self.call_courier(),
+            Parcels::None => {}
+        }
+        self.tell_all();
+    }
+
+    fn work_off(&self) {
+        let commits = loop {
             self.take_outputs();
-            let crossings = self.neighbours.borrow_mut().flush();
             let commits = self.commits.borrow_mut().flush();
             let restarted = self.neighbours.borrow_mut().next_restarted();
             let state = self.commits.borrow_mut().next_news();
             let news = restarted.map(Input::NeighbourRestarted).or(state);
             match news {
                 Some(news) => self.handle(news),
-                None => break (crossings, commits),
+                None => break commits,
             }
         };
-        self.rearm(crossings.and(commits));
-        self.tell_all();
+        self.rearm(self.undelivered.get().and(commits));
     }
 
     /// Tells all cores how many clients it has, and whoever tells it the figures whether to.
@@ -393,9 +418,6 @@ impl Core {
             let output = self.broker.borrow_mut().poll_output();
             match output {
                 Some(Output::Ready(connection)) => self.wake(connection),
-                Some(Output::Shard { to, message }) => {
-                    self.neighbours.borrow_mut().put(to, message);
-                }
                 Some(Output::Commit(commit)) => self.commits.borrow_mut().put(commit),
                 Some(Output::Published(receipt, outcome)) => {
                     self.receipts.close(receipt, outcome);
@@ -499,6 +521,10 @@ fn make_broker(exchange: &Exchange, settings: &ServerSettings, kept: Option<Rest
 impl Drop for Core {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
+        // The courier comes no more. What a dying worker was saying is not to be heard.
+        if !std::thread::panicking() {
+            self.hand_out();
+        }
         self.exchange.population.change(self.present.get(), 0);
     }
 }

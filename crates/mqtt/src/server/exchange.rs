@@ -1,5 +1,5 @@
 //! How the cores of one broker reach each other: a mailbox each, bounded, to which another
-//! core's messages go in batches and a client's connection goes when it is at home there.
+//! core's messages go in parcels and a client's connection goes when it is at home there.
 
 use std::fmt;
 use std::rc::Rc;
@@ -12,16 +12,16 @@ use tidegate_runtime::mailbox::{self, Receiver, Sender};
 use tidegate_runtime::worker;
 use tokio::sync::oneshot;
 
-use super::batch::Batch;
 use super::core::Core;
 use super::epoch::Epoch;
 use super::population::Population;
 use super::system_interest::SystemInterest;
+use crate::broker::Parcel;
 use crate::broker::shard::{SHARDS_MAX, ShardId};
 use crate::codec::Connect;
 use crate::store::Store;
 
-/// Batches and connections that may wait for one core. A batch grows while it cannot leave.
+/// Parcels and connections that may wait for one core. A parcel grows while it cannot leave.
 pub const MAILBOX_CAPACITY: usize = 1_024;
 
 /// What the cores of one broker share. Made once for a server and kept for as long as any
@@ -62,10 +62,10 @@ impl fmt::Debug for Exchange {
 #[derive(Debug)]
 pub(super) enum Crossing {
     /// What the core there says.
-    Messages {
+    Parcel {
         from: ShardId,
         incarnation: Incarnation,
-        messages: Batch,
+        parcel: Parcel,
     },
     /// A client that is at home here.
     Connection(Box<Moved>),

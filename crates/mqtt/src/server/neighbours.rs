@@ -1,14 +1,12 @@
-//! What one core has for each other core, until it has left in a batch.
+//! What one core has for each other core, until it has left.
 
 use std::sync::Arc;
 
 use tidegate_runtime::mailbox::{Reserved, Sender};
 
-use super::batch::Batch;
 use super::exchange::{Crossing, Exchange, Incarnation};
+use crate::broker::Parcel;
 use crate::broker::shard::ShardId;
-use crate::broker::{ShardContent, ShardMessage};
-use crate::codec::QualityOfService;
 
 /// Messages that wait for a core that does not keep up; beyond them those of QoS 0 are
 /// dropped. The others are bounded by what clients may have unacknowledged.
@@ -36,7 +34,7 @@ struct Neighbour {
     sender: Option<Sender<Crossing>>,
     /// The one that was heard of last, or sent to.
     incarnation: Option<Incarnation>,
-    backlog: Batch,
+    backlog: Parcel,
     greeting: Greeting,
 }
 
@@ -109,17 +107,13 @@ impl Neighbours {
         self.dropped
     }
 
-    /// Puts a message into the next batch.
-    pub(super) fn put(&mut self, to: ShardId, message: ShardMessage) {
+    /// Puts a parcel behind what waits.
+    pub(super) fn put(&mut self, to: ShardId, parcel: Parcel) {
         let backlog = &mut self.neighbours[usize::from(to.0)].backlog;
-        if backlog.len() >= BACKLOG_MAX && may_be_lost(&message) {
-            self.dropped += 1;
-            return;
-        }
-        backlog.push(message);
+        self.dropped += backlog.append(parcel, BACKLOG_MAX);
     }
 
-    /// Sends all batches that find room.
+    /// Sends all that finds room.
     pub(super) fn flush(&mut self) -> Backlog {
         let mut left = Backlog::None;
         for (shard, neighbour) in (0..).map(ShardId).zip(&mut self.neighbours) {
@@ -135,14 +129,14 @@ impl Neighbours {
                 left = Backlog::Some;
                 continue;
             };
-            let batch = Crossing::Messages {
+            let parcel = Crossing::Parcel {
                 from: self.here,
                 incarnation: self.incarnation,
-                messages: std::mem::take(&mut neighbour.backlog),
+                parcel: std::mem::take(&mut neighbour.backlog),
             };
-            if let Err(error) = sender.send(batch) {
-                if let Crossing::Messages { messages, .. } = error.into_inner() {
-                    neighbour.backlog = messages;
+            if let Err(error) = sender.send(parcel) {
+                if let Crossing::Parcel { parcel, .. } = error.into_inner() {
+                    neighbour.backlog = parcel;
                 }
                 left = Backlog::Some;
             } else if !has_greeted {
@@ -196,7 +190,7 @@ impl Neighbour {
             }
         }
         self.incarnation = Some(incarnation);
-        self.backlog = Batch::default();
+        self.backlog = Parcel::default();
         self.sender = None;
         if self.greeting == Greeting::Said {
             self.greeting = Greeting::Due;
@@ -205,15 +199,61 @@ impl Neighbour {
     }
 }
 
-fn may_be_lost(message: &ShardMessage) -> bool {
-    match &message.content {
-        ShardContent::Publish(publish) => {
-            publish.message.qos == QualityOfService::AtMostOnce && publish.retain.is_none()
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tidegate_runtime::mailbox::Receiver;
+
+    use super::*;
+    use crate::server::exchange::MAILBOX_CAPACITY;
+
+    const HERE: ShardId = ShardId(0);
+    const THERE: ShardId = ShardId(1);
+
+    fn neighbours() -> (Neighbours, Receiver<Crossing>) {
+        let exchange = Arc::new(Exchange::new(2));
+        let (_, incarnation) = exchange.open(HERE);
+        let (receiver, _) = exchange.open(THERE);
+        (Neighbours::new(exchange, HERE, incarnation), receiver)
+    }
+
+    fn next(receiver: &mut Receiver<Crossing>) -> Option<Vec<u64>> {
+        match receiver.try_receive()? {
+            Crossing::Parcel { parcel, .. } => Some(parcel.numbers()),
+            other => panic!("{other:?}"),
         }
-        ShardContent::Interest(_)
-        | ShardContent::Taken(_)
-        | ShardContent::Recalled(_)
-        | ShardContent::StoreFull(_)
-        | ShardContent::StoreOpen => false,
+    }
+
+    #[test]
+    fn what_is_put_in_before_one_flush_arrives_as_one_parcel() {
+        let (mut neighbours, mut receiver) = neighbours();
+        neighbours.put(THERE, Parcel::of_test(1..3));
+        neighbours.put(THERE, Parcel::of_test(3..4));
+        assert_eq!(neighbours.flush(), Backlog::None);
+        assert_eq!(next(&mut receiver), Some(vec![1, 2, 3]));
+        assert_eq!(neighbours.flush(), Backlog::None);
+        assert_eq!(next(&mut receiver), None);
+    }
+
+    #[test]
+    fn a_core_that_does_not_keep_up_gets_all_in_order_once_it_does() {
+        let (mut neighbours, mut receiver) = neighbours();
+        let count = MAILBOX_CAPACITY as u64;
+        for number in 0..count {
+            neighbours.put(THERE, Parcel::of_test(number..number + 1));
+            assert_eq!(neighbours.flush(), Backlog::None);
+        }
+        for number in count..count + 3 {
+            neighbours.put(THERE, Parcel::of_test(number..number + 1));
+            assert_eq!(neighbours.flush(), Backlog::Some);
+        }
+        for number in 0..count {
+            assert_eq!(next(&mut receiver), Some(vec![number]));
+        }
+        assert_eq!(neighbours.flush(), Backlog::None);
+        let rest = (count..count + 3).collect();
+        assert_eq!(next(&mut receiver), Some(rest));
+        assert_eq!(neighbours.dropped(), 0);
     }
 }

@@ -7,6 +7,7 @@ use super::ledger::{Faults, Ledger, Stamp};
 use super::swarm::Swarm;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
+use tidegate_mqtt::broker::shard::{ShardId, shard_of};
 use tidegate_mqtt::codec::QualityOfService;
 
 /// How long what is under way may take to arrive once nothing more is sent.
@@ -45,11 +46,38 @@ pub(crate) fn names(label: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
+/// Names of a flow's publishers.
+///
+/// With two workers every other one is at home on the first, and so are two of four
+/// [`subscribers`]: each worker has half of the clients, and half of all pairs are on one
+/// worker. Thousands of clients are spread like this whatever their names are; of forty,
+/// names as they come put up to three quarters on one worker.
+pub(crate) fn publishers(label: &str, count: usize) -> Vec<String> {
+    spread(&format!("{label}-publisher"), count, 1)
+}
+
+/// Names of a flow's subscribers.
+pub(crate) fn subscribers(label: &str, count: usize) -> Vec<String> {
+    spread(&format!("{label}-subscriber"), count, 2)
+}
+
+/// Names of which so many in a row are at home on the same of two workers.
+fn spread(label: &str, count: usize, in_a_row: usize) -> Vec<String> {
+    let name = |number| {
+        let worker = ShardId((number / in_a_row % 2) as u8);
+        let mut candidates = (0u32..).map(|trial| format!("bench-{label}-{number}-{trial}"));
+        candidates
+            .find(|name| shard_of(name, 2) == worker)
+            .expect("every other name is at home on either")
+    };
+    (0..count).map(name).collect()
+}
+
 impl Load {
     /// Opens all connections of `flow` and subscribes.
     pub(crate) fn open(flow: Flow, port: u16, label: &str) -> Result<Self> {
         let mut swarm = Swarm::new()?;
-        let subscribers = names(&format!("{label}-subscriber"), flow.subscribers());
+        let subscribers = subscribers(label, flow.subscribers());
         let first_subscriber = swarm.connect(port, &subscribers, Session::Clean)?;
         for subscriber in 0..flow.subscribers() {
             let filters = flow.filters(subscriber);
@@ -71,7 +99,7 @@ impl Load {
         mut swarm: Swarm,
         first_subscriber: usize,
     ) -> Result<Self> {
-        let names = names(&format!("{label}-publisher"), flow.publishers());
+        let names = publishers(label, flow.publishers());
         let first_publisher = swarm.connect(port, &names, Session::Clean)?;
         let publishers = (0..flow.publishers())
             .map(|publisher| Publisher {
@@ -254,5 +282,20 @@ impl Load {
     /// Ends all connections.
     pub(crate) fn close(self) -> Result<()> {
         self.swarm.disconnect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_workers_have_all_kinds_of_pairs_equally_often() {
+        let mut kinds = [[0; 2]; 2];
+        for (publisher, subscriber) in publishers("0", 20).iter().zip(subscribers("0", 20)) {
+            let worker = |name: &str| usize::from(shard_of(name, 2).0);
+            kinds[worker(publisher)][worker(&subscriber)] += 1;
+        }
+        assert_eq!(kinds, [[5; 2]; 2]);
     }
 }

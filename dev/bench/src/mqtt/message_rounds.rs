@@ -3,7 +3,7 @@
 use super::brokers::Peer;
 use super::client::Session;
 use super::flow::Flow;
-use super::load::{Load, names};
+use super::load::{Load, names, subscribers};
 use super::round::{Meter, Round};
 use super::swarm::Swarm;
 use super::workload::Kind;
@@ -56,7 +56,7 @@ fn paced(peer: &Peer, flow: Flow, per_second: u32, period: Duration, label: &str
 
 /// Stores messages for sessions that are away, then lets them come back for all of them.
 fn offline(peer: &Peer, flow: Flow, each: u32, label: &str) -> Result<Round> {
-    let subscribers = names(&format!("{label}-subscriber"), flow.subscribers());
+    let subscribers = subscribers(label, flow.subscribers());
     let mut absent = Swarm::new()?;
     let first = absent.connect(peer.port, &subscribers, Session::Kept)?;
     for subscriber in 0..flow.subscribers() {

@@ -32,6 +32,10 @@ pub(crate) enum Kind {
     /// Subscribers that do not read, beside a flow; memory, and what the flow gets.
     Slow { subscribers: usize, flow: Flow },
     /// A flow with one worker and with two; what they can do in terms of CPU time.
+    ///
+    /// Each of two has half of the clients, and half of what is published crosses, as with the
+    /// clients of a real broker (see [`publishers`](super::load::publishers)). The second one
+    /// shares its core with the load, which costs it a little: there are two cores.
     Workers(Flow),
 }
 

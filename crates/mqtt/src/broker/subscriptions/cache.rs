@@ -21,6 +21,8 @@ const CLASSES: usize = 64;
 #[derive(Debug)]
 struct Known {
     generation: u32,
+    /// The class of its topic: worked out anew it would cost as much as finding it.
+    class: u8,
     matched: Rc<Matched>,
 }
 
@@ -51,14 +53,17 @@ impl MatchCache {
         self.hasher.hash_one(level) as usize % CLASSES
     }
 
+    fn is_true(&self, known: &Known) -> bool {
+        known.generation == self.generations[usize::from(known.class)]
+    }
+
     /// What matches `topic`, if it is known and still true.
     pub(super) fn get(&mut self, topic: &[u8]) -> Option<Rc<Matched>> {
         if let Some(known) = self.young.get(topic) {
-            let current = self.generations[self.class(topic)];
-            return (known.generation == current).then(|| Rc::clone(&known.matched));
+            return self.is_true(known).then(|| Rc::clone(&known.matched));
         }
         let (topic, known) = self.old.remove_entry(topic)?;
-        if known.generation != self.generations[self.class(&topic)] {
+        if !self.is_true(&known) {
             return None;
         }
         let matched = Rc::clone(&known.matched);
@@ -67,9 +72,10 @@ impl MatchCache {
     }
 
     pub(super) fn insert(&mut self, topic: &[u8], matched: Rc<Matched>) {
-        let generation = self.generations[self.class(topic)];
+        let class = self.class(topic);
         let known = Known {
-            generation,
+            generation: self.generations[class],
+            class: class as u8,
             matched,
         };
         self.put(topic.into(), known);

@@ -3,7 +3,7 @@
 /// A change to what a core wants to hear of. Only the first and the last
 /// subscriber of a filter are told of, and for a group its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InterestChange {
+pub(in crate::broker) enum InterestChange {
     /// Somebody here subscribes to the filter.
     Wanted(Box<str>),
     /// Nobody here does any longer.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::durable::Durability;
 use super::super::shard::{ShardId, shard_of};
-use super::super::{Input, Settings, ShardMessage};
+use super::super::{ConnectionId, Input, Parcel, Settings};
 use super::driver::*;
 use super::packets::{Connect, Packet};
 
@@ -12,8 +12,8 @@ const CORES: u8 = 3;
 
 pub(super) struct Cores {
     pub(super) cores: Vec<Driver>,
-    /// Messages on their way: from, to.
-    mail: VecDeque<(ShardId, ShardId, ShardMessage)>,
+    /// What is on its way: from, to.
+    mail: VecDeque<(ShardId, ShardId, Parcel)>,
 }
 
 impl Cores {
@@ -38,8 +38,8 @@ impl Cores {
 
     fn collect(&mut self) {
         for (from, core) in (0..).map(ShardId).zip(&mut self.cores) {
-            for (to, message) in core.crossing.drain(..) {
-                self.mail.push_back((from, to, message));
+            for (to, parcel) in core.crossing.drain(..) {
+                self.mail.push_back((from, to, parcel));
             }
         }
     }
@@ -47,8 +47,8 @@ impl Cores {
     /// Brings all mail where it goes.
     pub(super) fn settle(&mut self) {
         self.collect();
-        while let Some((from, to, message)) = self.mail.pop_front() {
-            self.cores[usize::from(to.0)].input(Input::Shard { from, message });
+        while let Some((from, to, parcel)) = self.mail.pop_front() {
+            self.cores[usize::from(to.0)].input(Input::Shard { from, parcel });
             self.collect();
         }
     }
@@ -57,15 +57,22 @@ impl Cores {
     pub(super) fn pass_on(&mut self, from: ShardId, to: ShardId) {
         self.collect();
         let mail = std::mem::take(&mut self.mail);
-        for (sender, receiver, message) in mail {
+        for (sender, receiver, parcel) in mail {
             if (sender, receiver) == (from, to) {
                 let core = &mut self.cores[usize::from(to.0)];
-                core.input(Input::Shard { from, message });
+                core.input(Input::Shard { from, parcel });
             } else {
-                self.mail.push_back((sender, receiver, message));
+                self.mail.push_back((sender, receiver, parcel));
             }
         }
         self.collect();
+    }
+
+    /// How many messages are in each parcel that one core has for another.
+    fn on_the_way(&self, from: ShardId, to: ShardId) -> Vec<usize> {
+        let between = |it: &&(ShardId, ShardId, Parcel)| (it.0, it.1) == (from, to);
+        let mail = self.mail.iter().filter(between);
+        mail.map(|(_, _, parcel)| parcel.len()).collect()
     }
 
     /// Loses what is on its way to a core and from it.
@@ -128,6 +135,46 @@ fn a_message_crosses_only_to_cores_that_want_it() {
     cores.settle();
     cores.core(0).publish(1, "a/b", "x", Q1);
     assert_eq!(cores.core(0).got(1), ["puback 3 NoMatchingSubscribers"]);
+}
+
+#[test]
+fn what_came_together_leaves_together_and_is_answered_once() {
+    let mut cores = Cores::of(2, Durability::None);
+    cores.join(0, 1, connect_packet("pub"));
+    cores.join(1, 1, connect_packet("sub"));
+    cores.subscribe(1, 1, "a");
+    let publisher = cores.core(0);
+    for id in 1..=3 {
+        let packet = Packet::Publish(publish_packet("a", "x", Q1, id)).build();
+        let connection = ConnectionId(1);
+        let input = Input::Packet { connection, packet };
+        publisher.broker.handle(publisher.now, input);
+    }
+    publisher.run();
+    let lengths = |core: &Driver| -> Vec<usize> {
+        core.crossing
+            .iter()
+            .map(|(_, parcel)| parcel.len())
+            .collect()
+    };
+    assert_eq!(lengths(publisher), [3]);
+    cores.pass_on(ShardId(0), ShardId(1));
+    assert_eq!(cores.on_the_way(ShardId(1), ShardId(0)), [1]);
+    let acknowledged = ["puback 1 Success", "puback 2 Success", "puback 3 Success"];
+    assert_eq!(cores.got(0, 1), acknowledged);
+    assert_eq!(cores.got(1, 1).len(), 3);
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_answered() {
+    let mut cores = Cores::of(2, Durability::None);
+    cores.join(0, 1, connect_packet("pub"));
+    cores.join(1, 1, connect_packet("sub"));
+    cores.subscribe(1, 1, "a");
+    cores.core(0).publish(1, "a", "x", Q0);
+    cores.pass_on(ShardId(0), ShardId(1));
+    assert!(cores.on_the_way(ShardId(1), ShardId(0)).is_empty());
+    assert_eq!(cores.got(1, 1), ["a x q0"]);
 }
 
 #[test]

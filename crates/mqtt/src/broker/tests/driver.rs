@@ -11,7 +11,7 @@ use super::super::{
     time::Moment,
 };
 use super::packets::{Ack, Connect, Filter, Packet, Publish, Will};
-use crate::broker::ShardMessage;
+use crate::broker::Parcel;
 use crate::codec::{
     self, ProtocolVersion, QualityOfService, ReasonCode, RetainHandling, TopicForm,
 };
@@ -93,7 +93,7 @@ pub(in crate::broker) struct Driver {
     /// Batches not reported yet, if `holds_commits`.
     pub(in crate::broker) commits: VecDeque<Commit>,
     pub(in crate::broker) holds_commits: bool,
-    pub(in crate::broker) crossing: VecDeque<(ShardId, ShardMessage)>,
+    pub(in crate::broker) crossing: VecDeque<(ShardId, Parcel)>,
     pub(in crate::broker) is_stopped: bool,
     pub(in crate::broker) published: Vec<(u64, Published)>,
     next_id: u16,
@@ -166,7 +166,6 @@ impl Driver {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 Output::Ready(connection) => self.drain(connection),
-                Output::Shard { to, message } => self.crossing.push_back((to, message)),
                 Output::Commit(commit) => {
                     self.commits.push_back(commit);
                     if !self.holds_commits {
@@ -176,6 +175,9 @@ impl Driver {
                 Output::Published(receipt, outcome) => self.published.push((receipt.0, outcome)),
                 Output::Stopped => self.is_stopped = true,
             }
+        }
+        while let Some(parcel) = self.broker.poll_parcel() {
+            self.crossing.push_back(parcel);
         }
     }
 

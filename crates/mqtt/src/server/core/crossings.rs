@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::Core;
-use crate::broker::Input;
 use crate::broker::shard::ShardId;
+use crate::broker::{Input, Parcels};
 use crate::server::exchange::{Crossing, Incarnation, Moved};
 use crate::server::gathering::Gathering;
 use crate::server::link::Link;
@@ -14,17 +14,42 @@ use crate::server::neighbours::Meeting;
 use crate::server::serving::Serving;
 
 impl Core {
+    /// Has the courier come, behind all tasks that are ready to run.
+    pub(super) fn call_courier(&self) {
+        if !self.courier_called.replace(true) {
+            self.courier.notify_one();
+        }
+    }
+
+    /// Sends all that is for other cores, and does what comes of that.
+    pub(super) fn deliver(&self) {
+        self.hand_out();
+        self.work_off();
+        // Whoever is in the place of another is told everything.
+        if self.broker().parcels() >= Parcels::Some {
+            self.call_courier();
+        }
+    }
+
+    /// Sends all that is for other cores.
+    pub(super) fn hand_out(&self) {
+        let mut neighbours = self.neighbours.borrow_mut();
+        let mut broker = self.broker.borrow_mut();
+        while let Some((to, parcel)) = broker.poll_parcel() {
+            neighbours.put(to, parcel);
+        }
+        self.undelivered.set(neighbours.flush());
+    }
+
     pub(super) fn cross(self: &Rc<Self>, crossing: Crossing) {
         match crossing {
-            Crossing::Messages {
+            Crossing::Parcel {
                 from,
                 incarnation,
-                messages,
+                parcel,
             } => {
                 if self.meet(from, incarnation) != Meeting::Gone {
-                    for message in messages.unpack() {
-                        self.handle(Input::Shard { from, message });
-                    }
+                    self.handle(Input::Shard { from, parcel });
                 }
             }
             Crossing::Connection(moved) => self.arrived(*moved),

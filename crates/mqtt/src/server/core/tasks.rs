@@ -1,17 +1,17 @@
 //! The tasks of a core, which end with it.
 
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use tidegate_runtime::mailbox::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Core;
 use crate::broker::Input;
 use crate::server::exchange::Crossing;
 use crate::store::Progress;
 
-/// How many batches are taken in before others have their turn.
+/// How many parcels are taken in before others have their turn.
 const CROSSINGS_PER_TURN: usize = 32;
 
 /// Tells the core what has become of its commits.
@@ -45,6 +45,19 @@ pub(super) async fn tick(core: Weak<Core>) {
         core.deadline.disarm();
         core.handle(Input::Tick);
         core.settle();
+    }
+}
+
+/// Brings other cores what there is for them: once a turn, so that messages of many
+/// connections go together and wake a core that sleeps once.
+pub(super) async fn deliver(core: Weak<Core>, called: Rc<Notify>) {
+    loop {
+        called.notified().await;
+        let Some(core) = core.upgrade() else {
+            return;
+        };
+        core.courier_called.set(false);
+        core.deliver();
     }
 }
 
