@@ -120,9 +120,11 @@ pub fn prepare_request(headers: &mut Headers, hop: &RequestHop<'_>) {
         found.forwarded && hop.trust == PeerTrust::Trusted && headers.contains_key(name)
     };
     if !kept(headers, &X_FORWARDED_PROTO) {
+        const HTTP: HeaderValue = HeaderValue::from_static("http");
+        const HTTPS: HeaderValue = HeaderValue::from_static("https");
         let scheme = match hop.scheme {
-            ForwardedScheme::Http => HeaderValue::from_static("http"),
-            ForwardedScheme::Https => HeaderValue::from_static("https"),
+            ForwardedScheme::Http => HTTP,
+            ForwardedScheme::Https => HTTPS,
         };
         headers.insert(X_FORWARDED_PROTO, scheme);
     }
@@ -153,15 +155,18 @@ pub fn prepare_response(headers: &mut Headers, hop: &ResponseHop) {
 }
 
 fn append_via(headers: &mut Headers, version: Version) {
-    headers.append(
-        VIA,
-        HeaderValue::from_static(match version {
-            Version::HTTP_10 => "1.0 tidegate",
-            Version::HTTP_2 => "2 tidegate",
-            Version::HTTP_3 => "3 tidegate",
-            _ => "1.1 tidegate",
-        }),
-    );
+    // Constants, or each would be looked at for what may not be in a value.
+    const VIA_10: HeaderValue = HeaderValue::from_static("1.0 tidegate");
+    const VIA_11: HeaderValue = HeaderValue::from_static("1.1 tidegate");
+    const VIA_2: HeaderValue = HeaderValue::from_static("2 tidegate");
+    const VIA_3: HeaderValue = HeaderValue::from_static("3 tidegate");
+    let via = match version {
+        Version::HTTP_10 => VIA_10,
+        Version::HTTP_2 => VIA_2,
+        Version::HTTP_3 => VIA_3,
+        _ => VIA_11,
+    };
+    headers.append(VIA, via);
 }
 
 /// One field with the whole list: some upstreams read only the first.

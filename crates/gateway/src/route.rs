@@ -185,11 +185,16 @@ impl<T> RouteTable<T> {
     ///
     /// Allocates nothing for patterns of up to three parameters.
     pub fn find<'a>(&'a self, host: &str, path: &'a str) -> Option<Match<'a, T>> {
-        if self.exact.is_empty() && self.wildcard.is_empty() {
+        if !self.is_by_host() {
             return self.at(&self.any, path);
         }
         self.find_by_host(host, path)
             .or_else(|| self.at(&self.any, path))
+    }
+
+    /// Whether any route is for some host only, so that the host of a request matters.
+    pub fn is_by_host(&self) -> bool {
+        !(self.exact.is_empty() && self.wildcard.is_empty())
     }
 
     /// The target of the route at position `route` of what the table was built from.

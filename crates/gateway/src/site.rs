@@ -259,7 +259,11 @@ impl Site {
     ) -> Result<Step<'a>, Fault> {
         let path = path::canonical(asked_path(request.method(), request.uri()))
             .map_err(|fault| Fault::new(FaultKind::BadRequest, fault.to_string()))?;
-        let Some(found) = self.spec.routes.find(asked_host(&request), &path) else {
+        let host = match self.spec.routes.is_by_host() {
+            true => asked_host(&request),
+            false => "",
+        };
+        let Some(found) = self.spec.routes.find(host, &path) else {
             return Ok(Step::Answered(reply::plain(StatusCode::NOT_FOUND)));
         };
         let state = &self.routes[found.route];

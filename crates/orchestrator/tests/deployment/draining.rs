@@ -168,7 +168,8 @@ async fn an_abort_cuts_a_shutdown_short() {
         .await;
         manager.abort();
     });
-    assert_eq!(report.unreported.len(), 1, "the one with the connection");
+    // At least the one with the connection; the other may not even have been asked to stop.
+    assert!(!report.unreported.is_empty());
     assert_eq!(report.stuck, []);
     client.closed().await;
 }

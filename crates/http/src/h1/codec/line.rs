@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::ParseError;
 use super::framing::Minor;
-use super::scan::LINE_END;
+use super::scan::{LINE_END, LineEnds, Text};
 use crate::headers::{Place, Spelling};
 
 /// The longest name, as in the `http` crate.
@@ -40,17 +40,8 @@ pub(super) struct FieldLines<'a> {
     lines: Lines<'a>,
     /// How many more there may be.
     left: usize,
-    /// What a look at all of them has shown.
+    /// What they are made of.
     text: Text,
-}
-
-/// What lines are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Text {
-    /// Nothing that may not be in a value.
-    Clean,
-    /// Something that may not; in which line is to be found out.
-    Doubtful,
 }
 
 /// Lines of any kind.
@@ -96,14 +87,14 @@ pub(super) struct FieldLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its
+    /// Takes a head apart, of which the scan has found `ends`; at most `count_max` of its
     /// fields will be read.
     pub(super) fn of(
         head: &'a [u8],
-        ends: &'a [u32],
+        ends: &'a LineEnds,
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut fields = FieldLines::behind_a_line(head, ends, count_max);
+        let mut fields = FieldLines::of(head, ends, count_max);
         let line = fields.lines.next();
         let minor = match line.last_chunk() {
             Some(b" HTTP/1.1") => Minor::Http11,
@@ -112,7 +103,6 @@ impl<'a> RequestLine<'a> {
         };
         let line = &line[..line.len() - b" HTTP/1.x".len()];
         let method_end = memchr(b' ', line).ok_or(ParseError::RequestLine)?;
-        fields.look();
         Ok(Self {
             method: &line[..method_end],
             target: &line[method_end + 1..],
@@ -133,14 +123,14 @@ impl<'a> RequestLine<'a> {
 }
 
 impl<'a> StatusLine<'a> {
-    /// Takes a head apart, whose first lines end at `ends`; at most `count_max` of its
+    /// Takes a head apart, of which the scan has found `ends`; at most `count_max` of its
     /// fields will be read.
     pub(super) fn of(
         head: &'a [u8],
-        ends: &'a [u32],
+        ends: &'a LineEnds,
         count_max: usize,
     ) -> Result<Self, ParseError> {
-        let mut fields = FieldLines::behind_a_line(head, ends, count_max);
+        let mut fields = FieldLines::of(head, ends, count_max);
         let line = fields.lines.next();
         let (version, rest) = line.split_first_chunk().ok_or(ParseError::StatusLine)?;
         let minor = match version {
@@ -148,7 +138,6 @@ impl<'a> StatusLine<'a> {
             b"HTTP/1.0" => Minor::Http10,
             _ => return Err(ParseError::Version),
         };
-        fields.look();
         match rest {
             [b' ', code @ ..] if code.len() == 3 => Ok(Self {
                 code,
@@ -168,27 +157,13 @@ impl<'a> StatusLine<'a> {
 }
 
 impl<'a> FieldLines<'a> {
-    /// The lines of a section without a first line of another kind.
-    pub(super) fn of(section: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
-        let mut fields = Self::behind_a_line(section, ends, count_max);
-        fields.look();
-        fields
-    }
-
-    /// Lines behind one of another kind, which is to be taken first.
-    fn behind_a_line(block: &'a [u8], ends: &'a [u32], count_max: usize) -> Self {
+    /// The lines of a section, of which the scan has found `ends`; at most `count_max` of
+    /// them will be read.
+    pub(super) fn of(section: &'a [u8], ends: &'a LineEnds, count_max: usize) -> Self {
         Self {
-            lines: Lines::of(block, ends),
+            lines: Lines::of(section, ends.offsets()),
             left: count_max,
-            text: Text::Doubtful,
-        }
-    }
-
-    /// Looks at all that is left at once, which is cheaper than at each value.
-    fn look(&mut self) {
-        let rest = self.lines.block.get(self.lines.at..).unwrap_or_default();
-        if is_clean(rest) {
-            self.text = Text::Clean;
+            text: ends.text(),
         }
     }
 
@@ -293,17 +268,6 @@ const fn trimmed(text: &[u8]) -> (&[u8], usize) {
         value = rest;
     }
     (value, leading)
-}
-
-/// Whether there is no control character in whole lines. A `\r` or `\n` is at the end of
-/// one: the scanner has seen to that.
-///
-/// Every byte is looked at, whatever the one before was, so that many are at once.
-fn is_clean(lines: &[u8]) -> bool {
-    let is_foreign =
-        |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n') || byte == 0x7f;
-    let foreign = lines.iter().map(|&byte| u8::from(is_foreign(byte)));
-    foreign.fold(0, |seen, it| seen | it) == 0
 }
 
 /// What a value (RFC 9110 section 5.5) and a reason phrase (RFC 9112 section 4) are made of.

@@ -118,7 +118,7 @@ impl RequestParser {
         self.scanner = BlockScanner::head();
         self.leading = LeadingLine::Allowed;
         let head = buffer.split_to(length).freeze();
-        parse_head(head, ends.offsets(), limits).map(Some)
+        parse_head(head, &ends, limits).map(Some)
     }
 }
 
@@ -128,7 +128,7 @@ impl Default for RequestParser {
     }
 }
 
-fn parse_head(head: Bytes, ends: &[u32], limits: &Limits) -> Result<RequestHead, ParseError> {
+fn parse_head(head: Bytes, ends: &LineEnds, limits: &Limits) -> Result<RequestHead, ParseError> {
     let line = RequestLine::of(&head, ends, limits.header_count.min(MAX_HEADER_COUNT))?;
     let minor = line.minor;
     let method = Method::from_bytes(line.method).map_err(|_| ParseError::RequestLine)?;

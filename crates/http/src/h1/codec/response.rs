@@ -101,7 +101,7 @@ impl ResponseParser {
         };
         self.scanner = BlockScanner::head();
         let head = buffer.split_to(length).freeze();
-        parse_head(head, ends.offsets(), request, limits).map(Some)
+        parse_head(head, &ends, request, limits).map(Some)
     }
 }
 
@@ -113,7 +113,7 @@ impl Default for ResponseParser {
 
 fn parse_head(
     head: Bytes,
-    ends: &[u32],
+    ends: &LineEnds,
     request: &Method,
     limits: &Limits,
 ) -> Result<ResponseHead, ParseError> {

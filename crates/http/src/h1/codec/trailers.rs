@@ -94,11 +94,7 @@ impl TrailerParser {
         if length == LINE_END {
             return Ok(Some(HeaderMap::new()));
         }
-        let mut lines = FieldLines::of(
-            &section,
-            ends.offsets(),
-            self.count_max.min(MAX_HEADER_COUNT),
-        );
+        let mut lines = FieldLines::of(&section, &ends, self.count_max.min(MAX_HEADER_COUNT));
         let mut trailers = HeaderMap::new();
         while let Some(line) = lines.next()? {
             let name = HeaderName::from_bytes(line.name).map_err(|_| ParseError::HeaderName)?;
