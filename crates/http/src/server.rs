@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use tidegate_runtime::connections::{Accepted, ConnectionHandle};
 use tidegate_runtime::io::Io;
 use tidegate_service::{AsyncMakeService, Service};
@@ -12,7 +13,7 @@ use crate::context::{ConnectionInfo, Scheme};
 use crate::exchange::HttpHandler;
 use crate::fault::Fault;
 use crate::h1::codec::Limits;
-use crate::h1::server::{Connection, Ended};
+use crate::h1::server::Connection;
 use crate::h2;
 
 /// How long a client may take, phase by phase.
@@ -106,23 +107,11 @@ impl<H: HttpHandler> Service<Accepted> for HttpServer<H> {
     type Response = ();
     type Error = Fault;
 
-    // Not an `async fn`: that would keep room for the connection twice, in a
-    // future that lives as long as the connection does.
     fn call(&self, accepted: Accepted) -> impl Future<Output = Result<(), Fault>> {
-        let opening = self.open(accepted);
-        async move {
-            let ended = match opening {
-                Opening::Http1(connection) => connection.serve().await?,
-                Opening::Http2(upgraded) => Ended::Http2(upgraded),
-            };
-            match ended {
-                Ended::Closed => Ok(()),
-                // Boxed: an HTTP/2 connection is large, and most connections are not one.
-                Ended::Http2(http2) => {
-                    let (settings, handler) = (self.settings.clone(), self.handler.clone());
-                    Box::pin(h2::serve(settings, handler, *http2)).await
-                }
-            }
+        match self.open(accepted) {
+            Opening::Http1(connection) => Either::Left(connection.serve(self)),
+            // Boxed: an HTTP/2 connection is large, and most connections are not one.
+            Opening::Http2(upgraded) => Either::Right(Box::pin(self.serve_http2(*upgraded))),
         }
     }
 }
@@ -141,6 +130,14 @@ pub(crate) struct Http2Connection {
 }
 
 impl<H: HttpHandler> HttpServer<H> {
+    /// Serves a connection from HTTP/2's preface on.
+    pub(crate) fn serve_http2(
+        &self,
+        connection: Http2Connection,
+    ) -> impl Future<Output = Result<(), Fault>> + use<H> {
+        h2::serve(self.settings.clone(), self.handler.clone(), connection)
+    }
+
     fn open(&self, accepted: Accepted) -> Opening<'_, H> {
         let Accepted {
             io,

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -45,13 +45,6 @@ const FAREWELL_LINGER: Duration = Duration::from_millis(200);
 /// The most a closing connection reads meanwhile.
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// How a connection's HTTP/1.1 ended.
-pub(crate) enum Ended {
-    Closed,
-    /// The client speaks HTTP/2: the stream from its preface on.
-    Http2(Box<Http2Connection>),
-}
-
 /// What follows a burst of requests.
 enum Next {
     Idle,
@@ -63,6 +56,9 @@ enum Next {
     Http2,
     Upgrade(Upgrade),
 }
+
+/// What becomes of a connection that speaks something else from now on.
+type Last<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + 'a>>;
 
 /// What waiting for a request came to.
 enum Waited {
@@ -110,48 +106,75 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         }
     }
 
-    /// Serves requests until the connection ends or becomes something else.
-    pub(crate) async fn serve(mut self) -> Result<Ended, Fault> {
-        // A client that connects and says nothing is held to the header limit.
-        self.arm(self.settings.timeouts.header);
-        // When room is needed, it goes before those that ask for something.
-        self.handle.mark_idle();
-        loop {
-            match self.request_begins().await {
-                Waited::Request => {}
-                Waited::End => {
-                    Box::pin(self.close()).await;
-                    return Ok(Ended::Closed);
-                }
-                Waited::Leave => {
-                    Box::pin(self.linger(FAREWELL_LINGER)).await;
-                    return Ok(Ended::Closed);
-                }
-            }
-            match in_place::boxed(|| self.burst()).await? {
-                Next::Idle => {}
-                Next::Close => {
-                    self.close().await;
-                    return Ok(Ended::Closed);
-                }
-                Next::Linger => {
-                    Box::pin(self.linger(LINGER)).await;
-                    return Ok(Ended::Closed);
-                }
-                Next::Http2 => {
-                    let info = self.info.clone();
-                    return Ok(self.into_parts().map_or(Ended::Closed, |(io, handle)| {
-                        Ended::Http2(Box::new(Http2Connection { io, handle, info }))
-                    }));
-                }
-                Next::Upgrade(upgrade) => {
-                    if let Some((io, handle)) = self.into_parts() {
-                        upgrade.start(io, handle).await;
+    /// Serves requests until the connection ends; `server` goes on with one whose client
+    /// turns out to speak HTTP/2.
+    ///
+    /// No more is held through a wait than the connection, once: this future is most of what
+    /// an idle one costs.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps room for its arguments twice"
+    )]
+    pub(crate) fn serve(
+        mut self,
+        server: &'a HttpServer<H>,
+    ) -> impl Future<Output = Result<(), Fault>> + use<'a, H> {
+        async move {
+            // A client that connects and says nothing is held to the header limit.
+            self.arm(self.settings.timeouts.header);
+            // When room is needed, it goes before those that ask for something.
+            self.handle.mark_idle();
+            loop {
+                match self.request_begins().await {
+                    Waited::Request => {}
+                    Waited::End => {
+                        Box::pin(self.close()).await;
+                        return Ok(());
                     }
-                    return Ok(Ended::Closed);
+                    Waited::Leave => {
+                        Box::pin(self.linger(FAREWELL_LINGER)).await;
+                        return Ok(());
+                    }
                 }
+                let next = in_place::boxed(|| self.burst()).await?;
+                let last = match next {
+                    Next::Idle => continue,
+                    Next::Close => {
+                        self.close().await;
+                        return Ok(());
+                    }
+                    Next::Linger => {
+                        Box::pin(self.linger(LINGER)).await;
+                        return Ok(());
+                    }
+                    Next::Http2 => self.into_http2(server),
+                    Next::Upgrade(upgrade) => self.into_upgraded(upgrade),
+                };
+                return match last {
+                    Some(last) => last.await,
+                    None => Ok(()),
+                };
             }
         }
+    }
+
+    fn into_http2(self, server: &'a HttpServer<H>) -> Option<Last<'a>> {
+        let info = self.info.clone();
+        let (io, handle) = self.into_parts()?;
+        Some(Box::pin(server.serve_http2(Http2Connection {
+            io,
+            handle,
+            info,
+        })))
+    }
+
+    fn into_upgraded(self, upgrade: Upgrade) -> Option<Last<'a>> {
+        let (io, handle) = self.into_parts()?;
+        let running = upgrade.start(io, handle);
+        Some(Box::pin(async {
+            running.await;
+            Ok(())
+        }))
     }
 
     fn arm(&self, limit: Duration) {
