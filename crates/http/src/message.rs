@@ -173,6 +173,20 @@ macro_rules! message {
                 }
             }
         }
+
+        impl From<http::$message<Body>> for $message {
+            fn from(message: http::$message<Body>) -> Self {
+                let (parts, body) = message.into_parts();
+                Self::from_parts(parts.into(), body)
+            }
+        }
+
+        impl From<$message> for http::$message<Body> {
+            fn from(message: $message) -> Self {
+                let (parts, body) = message.into_parts();
+                Self::from_parts(parts.into(), body)
+            }
+        }
     };
 }
 
@@ -222,33 +236,5 @@ impl From<ResponseParts> for http::response::Parts {
         parts.headers = ours.headers.into();
         parts.extensions = ours.extensions;
         parts
-    }
-}
-
-impl From<http::Request<Body>> for Request {
-    fn from(request: http::Request<Body>) -> Self {
-        let (parts, body) = request.into_parts();
-        Self::from_parts(parts.into(), body)
-    }
-}
-
-impl From<Request> for http::Request<Body> {
-    fn from(request: Request) -> Self {
-        let (parts, body) = request.into_parts();
-        Self::from_parts(parts.into(), body)
-    }
-}
-
-impl From<http::Response<Body>> for Response {
-    fn from(response: http::Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        Self::from_parts(parts.into(), body)
-    }
-}
-
-impl From<Response> for http::Response<Body> {
-    fn from(response: Response) -> Self {
-        let (parts, body) = response.into_parts();
-        Self::from_parts(parts.into(), body)
     }
 }

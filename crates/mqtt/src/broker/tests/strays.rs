@@ -60,15 +60,20 @@ fn with_will(qos: QualityOfService) -> Cores {
     cores
 }
 
+/// Once the core that died is back, its subscriber gets the will, of this QoS, and once.
+fn gets_the_will_once(mut cores: Cores, qos: QualityOfService) {
+    restart(&mut cores);
+    cores.settle();
+    let got = cores.core(1).connect(1, persistent("sub"));
+    assert_eq!(count(&got, "w gone"), 1, "{qos:?} {got:?}");
+}
+
 #[test]
 fn a_will_that_a_core_dies_over_reaches_its_subscribers() {
     for qos in [Q1, Q2] {
         let mut cores = with_will(qos);
         cores.core(0).lose(1);
-        restart(&mut cores);
-        cores.settle();
-        let got = cores.core(1).connect(1, persistent("sub"));
-        assert_eq!(count(&got, "w gone"), 1, "{qos:?} {got:?}");
+        gets_the_will_once(cores, qos);
     }
 }
 
@@ -78,10 +83,7 @@ fn a_will_that_a_core_had_stored_when_it_died_comes_once() {
     cores.core(0).lose(1);
     // It has it in its store, and its word of that is lost.
     cores.pass_on(ShardId(0), VICTIM);
-    restart(&mut cores);
-    cores.settle();
-    let got = cores.core(1).connect(1, persistent("sub"));
-    assert_eq!(count(&got, "w gone"), 1, "{got:?}");
+    gets_the_will_once(cores, Q2);
 }
 
 #[test]
