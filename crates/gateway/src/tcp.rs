@@ -231,7 +231,7 @@ impl Service<Accepted> for TcpProxy {
 
     async fn call(&self, accepted: Accepted) -> Result<(), TcpProxyError> {
         // Boxed: connecting takes room, and is over long before the connection is.
-        let mut joined = in_place::boxed(|| self.join(accepted)).await?;
+        let mut joined = in_place::future(|| self.join(accepted)).await?;
         let limits = RelayLimits {
             idle: self.spec.timeouts.idle,
             total: self.spec.timeouts.total,

@@ -136,7 +136,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                         return Ok(());
                     }
                 }
-                let next = in_place::boxed(|| self.burst()).await?;
+                let next = in_place::future(|| self.burst()).await?;
                 let last = match next {
                     Next::Idle => continue,
                     Next::Close => {
@@ -248,9 +248,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
             }
         }
         let mut wire = self.wire.borrow_mut();
-        if wire.input.capacity() > 0 {
-            wire.release_input();
-        }
+        wire.return_input();
         wire.deadline.arm(self.settings.timeouts.idle);
         self.handle.mark_idle();
         Ok(Next::Idle)
@@ -500,6 +498,8 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
     }
 
     async fn close(&self) {
+        // Freed with the connection, it would not be there for the next one.
+        self.wire.borrow_mut().return_input();
         let limit = self.settings.timeouts.write;
         poll_fn(|cx| self.wire.borrow_mut().poll_close(cx, limit)).await;
     }

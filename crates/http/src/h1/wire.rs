@@ -107,6 +107,13 @@ impl Wire {
         }
     }
 
+    /// Gives the read buffer back if there is one with nothing unread in it.
+    pub(crate) fn return_input(&mut self) {
+        if self.input.capacity() > 0 && self.input.is_empty() {
+            self.release_input();
+        }
+    }
+
     /// Gives the read buffer back; only when nothing unread is in it.
     pub(crate) fn release_input(&mut self) {
         debug_assert!(self.input.is_empty());

@@ -95,7 +95,7 @@ where
             }
             // Boxed: for those who do without it there is to be no room for it.
             Some(front) => {
-                let serving = in_place::boxed(|| front.call(accepted));
+                let serving = in_place::future(|| front.call(accepted));
                 Either::Right(serving.map_err(WebSocketServiceError::Http))
             }
         }

@@ -127,7 +127,7 @@ impl<S: Service<Accepted>> Service<Accepted> for ProxyProtocolService<S> {
             return Either::Left(serving.map_err(ProxyProtocolServiceError::Inner));
         };
         // Boxed: gone long before the connection is.
-        let receiving = in_place::boxed(|| receive(options, accepted));
+        let receiving = in_place::future(|| receive(options, accepted));
         Either::Right(async move {
             let accepted = receiving.await?;
             let serving = self.inner.call(accepted);

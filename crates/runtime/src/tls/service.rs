@@ -82,7 +82,7 @@ impl<S: Service<Accepted>> Service<Accepted> for TlsService<S> {
             return Either::Left(serving.map_err(TlsServiceError::Inner));
         };
         // Boxed: the handshake is large and gone long before the connection is.
-        let handshake = in_place::boxed(|| handshake(server, *handshake_timeout, accepted));
+        let handshake = in_place::future(|| handshake(server, *handshake_timeout, accepted));
         Either::Right(async move {
             let accepted = handshake.await?;
             self.inner

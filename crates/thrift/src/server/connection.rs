@@ -102,7 +102,7 @@ impl<H: ThriftHandler> Connection<H> {
         // When room is needed, it goes before those that ask for something.
         self.handle.mark_idle();
         while self.call_begins().await {
-            match in_place::boxed(|| self.burst()).await? {
+            match in_place::future(|| self.burst()).await? {
                 Next::Idle => {}
                 Next::Close => break,
                 Next::Linger => {

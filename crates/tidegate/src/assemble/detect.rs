@@ -124,7 +124,7 @@ impl Service<Accepted> for DetectService {
 
     async fn call(&self, accepted: Accepted) -> Result<(), DetectError> {
         // Boxed: over long before the connection is.
-        let (site, accepted) = in_place::boxed(|| self.look(accepted)).await?;
+        let (site, accepted) = in_place::future(|| self.look(accepted)).await?;
         Ok(serve_as(&site, accepted).await?)
     }
 }
