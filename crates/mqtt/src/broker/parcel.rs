@@ -2,11 +2,18 @@
 //!
 //! A message is made of several pieces of memory. Given to another core they would be freed
 //! there, one by one, which allocators do slowly, and each would have to be fetched from the
-//! sender's cache. So a parcel is two pieces for all of its messages, written straight from
-//! what has come; the receiver makes new ones, in memory of its own.
+//! sender's cache, as must every line of it. So a parcel is one piece for all of its
+//! messages, as short as it can be, written straight from what has come; the receiver makes
+//! new ones, in memory of its own.
+
+mod record;
+
+use std::vec;
 
 use bytes::Bytes;
 
+pub(super) use self::record::Topic;
+use self::record::{Reading, Record, Records};
 use super::{
     crossing::{CrossingNumber, ShardContent, ShardMessage},
     message::MessageParts,
@@ -18,7 +25,6 @@ use crate::codec::{MessageProperties, QualityOfService, TopicName};
 const PACKED_BYTES_MAX: usize = 4 * 1024;
 
 /// Room that the next parcel gets at once, at most, if this one filled as much.
-const ROOM_ENTRIES_MAX: usize = 1_024;
 const ROOM_BYTES_MAX: usize = 64 * 1024;
 
 /// As much of it is brought to the other core at once: it has enough to do. What waits in
@@ -29,37 +35,14 @@ const LARGE_BYTES: usize = 64 * 1024;
 /// Messages in the order they were put in.
 #[derive(Debug, Clone, Default)]
 pub struct Parcel {
-    entries: Vec<Entry>,
-    /// Topics, properties and payloads behind each other.
-    bytes: Vec<u8>,
-    /// Of payloads that are not among `bytes`.
+    count: usize,
+    records: Records,
+    /// Those that are not packed, in the order of their records.
+    whole: Vec<ShardMessage>,
+    /// Of payloads that are not packed.
     whole_bytes: usize,
-    expected: Expected,
-}
-
-/// What was in the parcel before: as much room is made for this one at once.
-#[derive(Debug, Clone, Copy, Default)]
-struct Expected {
-    entries: usize,
-    bytes: usize,
-}
-
-#[derive(Debug, Clone)]
-enum Entry {
-    Packed(Packed),
-    Whole(ShardMessage),
-}
-
-/// All of a message but the bytes.
-#[derive(Debug, Clone, Copy)]
-struct Packed {
-    number: CrossingNumber,
-    topic_bytes: u16,
-    properties_bytes: u32,
-    payload_bytes: u16,
-    qos: QualityOfService,
-    retain: bool,
-    expires_at: Option<Moment>,
+    /// What the parcel before came to: as much room is made for this one at once.
+    expected_bytes: usize,
 }
 
 /// What a message says, wherever it is kept.
@@ -78,7 +61,7 @@ pub(super) struct Outline<'a> {
 #[derive(Debug)]
 pub(super) enum Unpacked {
     /// A message for everybody there whose filters match.
-    Common(CrossingNumber, MessageParts),
+    Common(CrossingNumber, Topic, MessageParts),
     /// Anything else.
     Whole(ShardMessage),
 }
@@ -93,27 +76,23 @@ impl Outline<'_> {
 impl Parcel {
     /// Messages in it.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.count == 0
     }
 
     /// Whether it is not to wait for more to come with it.
     pub(super) fn is_large(&self) -> bool {
-        self.len() >= LARGE_MESSAGES || self.bytes.len() + self.whole_bytes >= LARGE_BYTES
+        self.count >= LARGE_MESSAGES || self.records.len() + self.whole_bytes >= LARGE_BYTES
     }
 
     /// Takes all that is in it, and expects as much again.
     pub(super) fn take(&mut self) -> Self {
-        let expected = Expected {
-            entries: self.entries.len().min(ROOM_ENTRIES_MAX),
-            bytes: self.bytes.len().min(ROOM_BYTES_MAX),
-        };
         let next = Self {
-            expected,
+            expected_bytes: self.records.len().min(ROOM_BYTES_MAX),
             ..Self::default()
         };
         std::mem::replace(self, next)
@@ -121,31 +100,9 @@ impl Parcel {
 
     /// Puts a short message in that is for everybody whose filters match.
     pub(super) fn pack(&mut self, number: CrossingNumber, outline: &Outline<'_>) {
-        let Outline {
-            topic,
-            properties,
-            payload,
-            ..
-        } = outline;
-        if self.bytes.capacity() == 0 {
-            self.entries.reserve(self.expected.entries);
-            self.bytes.reserve(self.expected.bytes);
-        }
-        self.bytes
-            .reserve(topic.len() + properties.len() + payload.len());
-        self.bytes.extend_from_slice(topic);
-        self.bytes.extend_from_slice(properties);
-        self.bytes.extend_from_slice(payload);
-        self.entries.push(Entry::Packed(Packed {
-            number,
-            topic_bytes: u16::try_from(topic.len()).expect("a topic has at most 65,535 bytes"),
-            properties_bytes: u32::try_from(properties.len())
-                .expect("a packet has fewer than 2^28 bytes"),
-            payload_bytes: u16::try_from(payload.len()).expect("it is short"),
-            qos: outline.qos,
-            retain: outline.retain,
-            expires_at: outline.expires_at,
-        }));
+        self.records.expect(self.expected_bytes);
+        self.records.write(number, outline);
+        self.count += 1;
     }
 
     /// Puts any other message in.
@@ -153,7 +110,9 @@ impl Parcel {
         if let ShardContent::Publish(publish) = &message.content {
             self.whole_bytes += publish.message.payload.len();
         }
-        self.entries.push(Entry::Whole(message));
+        self.records.write_whole();
+        self.whole.push(message);
+        self.count += 1;
     }
 
     /// Puts those of another in behind its own. Once there are `messages_max`, those that
@@ -163,17 +122,34 @@ impl Parcel {
             *self = other;
             return 0;
         }
-        let Self { entries, bytes, .. } = other;
-        let (mut start, mut lost) = (0, 0);
-        for entry in entries {
-            let end = start + entry.bytes();
-            if self.len() >= messages_max && entry.may_be_lost() {
-                lost += 1;
-            } else {
-                self.bytes.extend_from_slice(&bytes[start..end]);
-                self.entries.push(entry);
+        if self.len() + other.len() <= messages_max {
+            self.count += other.count;
+            self.records.append(&other.records);
+            self.whole.extend(other.whole);
+            self.whole_bytes += other.whole_bytes;
+            return 0;
+        }
+        self.append_what_has_room(other, messages_max)
+    }
+
+    fn append_what_has_room(&mut self, other: Self, messages_max: usize) -> u64 {
+        let mut lost = 0;
+        let mut reading = Reading::default();
+        let mut whole = other.whole.into_iter();
+        while let Some(record) = other.records.read(&mut reading) {
+            let has_room = self.len() < messages_max;
+            match record {
+                Record::Short {
+                    number, outline, ..
+                } if has_room || outline.qos != QualityOfService::AtMostOnce => {
+                    self.pack(number, &outline);
+                }
+                Record::Short { .. } => lost += 1,
+                Record::Whole => match whole.next() {
+                    Some(message) if has_room || !may_be_lost(&message) => self.push(message),
+                    _ => lost += 1,
+                },
             }
-            start = end;
         }
         lost
     }
@@ -198,7 +174,7 @@ impl Parcel {
     #[cfg(test)]
     pub(crate) fn numbers(self) -> Vec<u64> {
         let number = |unpacked| match unpacked {
-            Unpacked::Common(number, _) => number.0,
+            Unpacked::Common(number, ..) => number.0,
             Unpacked::Whole(message) => message.number.0,
         };
         self.unpack().map(number).collect()
@@ -207,78 +183,75 @@ impl Parcel {
     /// Takes all messages out. Those in a row with the same topic share it: who publishes
     /// often does so to one.
     pub(super) fn unpack(self) -> impl Iterator<Item = Unpacked> {
-        let Self { entries, bytes, .. } = self;
-        let mut start = 0;
-        let mut topic: Option<TopicName> = None;
-        entries.into_iter().map(move |entry| {
-            let end = start + entry.bytes();
-            let piece = &bytes[start..end];
-            start = end;
-            match entry {
-                Entry::Whole(message) => Unpacked::Whole(message),
-                Entry::Packed(packed) => {
-                    Unpacked::Common(packed.number, packed.unpack(piece, &mut topic))
-                }
-            }
-        })
+        Unpacking {
+            records: self.records,
+            reading: Reading::default(),
+            whole: self.whole.into_iter(),
+            topic: None,
+        }
     }
 }
 
-impl Entry {
-    /// How many of the parcel's bytes are its own.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Packed(packed) => {
-                usize::from(packed.topic_bytes)
-                    + packed.properties_bytes as usize
-                    + usize::from(packed.payload_bytes)
-            }
-            Self::Whole(_) => 0,
+/// Whether it is a message that is sent at most once, to subscribers only.
+fn may_be_lost(message: &ShardMessage) -> bool {
+    match &message.content {
+        ShardContent::Publish(publish) => {
+            publish.message.qos == QualityOfService::AtMostOnce && publish.retain.is_none()
         }
+        ShardContent::Interest(_)
+        | ShardContent::Taken(_)
+        | ShardContent::Recalled(_)
+        | ShardContent::StoreFull(_)
+        | ShardContent::StoreOpen => false,
     }
+}
 
-    /// Whether it is a message that is sent at most once, to subscribers only.
-    fn may_be_lost(&self) -> bool {
-        let Self::Whole(message) = self else {
-            return matches!(self, Self::Packed(packed) if packed.qos == QualityOfService::AtMostOnce);
+/// A parcel that is being unpacked.
+struct Unpacking {
+    records: Records,
+    reading: Reading,
+    whole: vec::IntoIter<ShardMessage>,
+    /// Of the last short message.
+    topic: Option<TopicName>,
+}
+
+impl Iterator for Unpacking {
+    type Item = Unpacked;
+
+    fn next(&mut self) -> Option<Unpacked> {
+        let (number, is_new, outline) = match self.records.read(&mut self.reading)? {
+            Record::Whole => return self.whole.next().map(Unpacked::Whole),
+            Record::Short {
+                number,
+                topic,
+                outline,
+            } => (number, topic, outline),
         };
-        match &message.content {
-            ShardContent::Publish(publish) => {
-                publish.message.qos == QualityOfService::AtMostOnce && publish.retain.is_none()
-            }
-            ShardContent::Interest(_)
-            | ShardContent::Taken(_)
-            | ShardContent::Recalled(_)
-            | ShardContent::StoreFull(_)
-            | ShardContent::StoreOpen => false,
-        }
-    }
-}
-
-impl Packed {
-    /// The message whose bytes these are, with the topic of the one before if it is the same.
-    fn unpack(self, bytes: &[u8], last: &mut Option<TopicName>) -> MessageParts {
-        let (topic, rest) = bytes.split_at(usize::from(self.topic_bytes));
-        let (properties, payload) = rest.split_at(self.properties_bytes as usize);
         let own = Bytes::copy_from_slice;
-        last.take_if(|last| last.as_bytes() != topic);
-        let topic = last.get_or_insert_with(|| {
-            TopicName::new(own(topic)).expect("it was one when it was packed")
-        });
-        MessageParts {
-            topic: topic.clone(),
-            properties: MessageProperties::from_encoded(own(properties)),
-            payload: own(payload),
-            qos: self.qos,
-            retain: self.retain,
-            expires_at: self.expires_at,
+        if is_new == Topic::New {
+            self.topic = None;
         }
+        let topic = self.topic.get_or_insert_with(|| {
+            TopicName::new(own(outline.topic)).expect("it was one when it was packed")
+        });
+        let message = MessageParts {
+            topic: topic.clone(),
+            properties: MessageProperties::from_encoded(own(outline.properties)),
+            payload: own(outline.payload),
+            qos: outline.qos,
+            retain: outline.retain,
+            expires_at: outline.expires_at,
+        };
+        Some(Unpacked::Common(number, is_new, message))
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::broker::crossing::{Audience, ForwardedPublish, SharedName};
@@ -316,7 +289,7 @@ mod tests {
         fn from(unpacked: Unpacked) -> Self {
             let (number, message) = match unpacked {
                 Unpacked::Whole(message) => return message,
-                Unpacked::Common(number, message) => (number, message),
+                Unpacked::Common(number, _, message) => (number, message),
             };
             let publish = ForwardedPublish {
                 message,
@@ -329,6 +302,48 @@ mod tests {
                 number,
                 content: ShardContent::Publish(Box::new(publish)),
             }
+        }
+    }
+
+    /// A message and its number: often like one before.
+    fn message() -> impl Strategy<Value = (u64, MessageParts)> {
+        let topic = prop_oneof!["a/b", "[a-z/]{1,9}"];
+        let payload = prop_oneof![vec(any::<u8>(), 0..5), Just(vec![7; PACKED_BYTES_MAX])];
+        let format = prop_oneof![Just(PayloadFormat::default()), Just(PayloadFormat::Utf8)];
+        let expiry = proptest::option::of(any::<u64>().prop_map(Moment::from_millis));
+        let number = prop_oneof![0..4_u64, any::<u64>().prop_map(|it| it / 2)];
+        (
+            number,
+            topic,
+            format,
+            payload,
+            0..3_u8,
+            any::<bool>(),
+            expiry,
+        )
+            .prop_map(
+                |(number, topic, payload_format, payload, qos, retain, expires_at)| {
+                    let properties = MessagePropertiesBuilder {
+                        payload_format,
+                        ..MessagePropertiesBuilder::default()
+                    };
+                    let parts = MessageParts {
+                        topic: TopicName::try_from(topic.as_str()).unwrap(),
+                        properties: properties.build(),
+                        payload: payload.into(),
+                        qos: QualityOfService::from_bits(qos).unwrap(),
+                        retain,
+                        expires_at,
+                    };
+                    (number, parts)
+                },
+            )
+    }
+
+    fn published(message: ShardMessage) -> ForwardedPublish {
+        match message.content {
+            ShardContent::Publish(publish) => *publish,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -372,6 +387,33 @@ mod tests {
         assert_eq!(format!("{unpacked:?}"), format!("{messages:?}"));
     }
 
+    proptest! {
+        #[test]
+        fn any_parcels_one_behind_the_other_are_all_that_was_put_in(
+            parcels in vec(vec(message(), 0..8), 0..6),
+        ) {
+            let mut all = Parcel::default();
+            let mut expected = Vec::new();
+            for messages in &parcels {
+                let mut parcel = Parcel::default();
+                for (number, parts) in messages {
+                    if parts.payload.is_empty() {
+                        let message = whole(*number, parts.clone(), Audience::Matching(Vec::new()));
+                        parcel.push(message);
+                    } else {
+                        parcel.pack(CrossingNumber(*number), &parts.outline());
+                    }
+                    expected.push((CrossingNumber(*number), parts.clone()));
+                }
+                prop_assert_eq!(all.append(parcel, usize::MAX), 0);
+            }
+            prop_assert_eq!(all.len(), expected.len());
+            let messages = all.unpack().map(ShardMessage::from);
+            let unpacked: Vec<_> = messages.map(|it| (it.number, published(it).message)).collect();
+            prop_assert_eq!(unpacked, expected);
+        }
+    }
+
     #[test]
     fn many_messages_are_a_large_parcel_and_so_are_many_bytes() {
         use QualityOfService::AtMostOnce;
@@ -407,7 +449,7 @@ mod tests {
             parcel.pack(CrossingNumber(number), &message.outline());
         }
         let unpacked = parcel.unpack().map(|unpacked| match unpacked {
-            Unpacked::Common(_, message) => message.topic,
+            Unpacked::Common(_, _, message) => message.topic,
             Unpacked::Whole(message) => panic!("{message:?}"),
         });
         let unpacked: Vec<_> = unpacked.collect();
@@ -417,32 +459,49 @@ mod tests {
     }
 
     #[test]
-    fn packed_messages_are_two_pieces_of_memory() {
+    fn packed_messages_are_one_piece_of_memory() {
         let mut parcel = Parcel::default();
         for number in 0..100 {
             put(&mut parcel, number, b"short", QualityOfService::AtMostOnce);
         }
-        let is_packed = |entry: &Entry| matches!(entry, Entry::Packed(_));
-        assert!(parcel.entries.iter().all(is_packed));
+        assert_eq!(parcel.whole.capacity(), 0);
         // The next one holds no memory, and then need not grow to that size step by step.
         let taken = parcel.take();
-        assert!(parcel.is_empty() && parcel.bytes.capacity() == 0);
+        assert!(parcel.is_empty() && parcel.records.capacity() == 0);
         put(&mut parcel, 0, b"short", QualityOfService::AtMostOnce);
-        assert!(parcel.bytes.capacity() >= taken.bytes.len());
-        assert!(parcel.entries.capacity() >= taken.entries.len());
+        assert!(parcel.records.capacity() >= taken.records.len());
+    }
+
+    #[test]
+    fn what_is_as_with_the_message_before_takes_no_room() {
+        let outline = Outline {
+            topic: b"a/long/topic/of/many/levels",
+            properties: b"",
+            payload: b"short",
+            qos: QualityOfService::AtMostOnce,
+            retain: false,
+            expires_at: None,
+        };
+        let mut parcel = Parcel::default();
+        parcel.pack(CrossingNumber(1), &outline);
+        let first = parcel.records.len();
+        for number in 2..12 {
+            parcel.pack(CrossingNumber(number), &outline);
+        }
+        let each = 3 + outline.payload.len();
+        assert_eq!(parcel.records.len(), first + 10 * each);
     }
 
     #[test]
     fn one_full_parcel_does_not_make_the_next_ones_large() {
         let mut parcel = Parcel::default();
         let payload = [7; PACKED_BYTES_MAX];
-        for number in 0..2 * ROOM_ENTRIES_MAX as u64 {
+        for number in 0..1_024 {
             put(&mut parcel, number, &payload, QualityOfService::AtMostOnce);
         }
         drop(parcel.take());
         put(&mut parcel, 0, b"short", QualityOfService::AtMostOnce);
-        assert!(parcel.bytes.capacity() <= 2 * ROOM_BYTES_MAX);
-        assert!(parcel.entries.capacity() <= 2 * ROOM_ENTRIES_MAX);
+        assert!(parcel.records.capacity() <= 2 * ROOM_BYTES_MAX);
     }
 
     #[test]
@@ -469,7 +528,7 @@ mod tests {
         assert_eq!(backlog.append(second, 3), 2);
         let payloads: Vec<_> = (backlog.clone().unpack())
             .filter_map(|unpacked| match unpacked {
-                Unpacked::Common(_, message) => Some(message.payload),
+                Unpacked::Common(_, _, message) => Some(message.payload),
                 Unpacked::Whole(_) => None,
             })
             .collect();

@@ -11,14 +11,14 @@ use super::{
     grant::Joined,
     handed::HandOver,
     message::{Message, MessageParts},
-    parcel::{Parcel, Unpacked},
+    parcel::{Parcel, Topic, Unpacked},
     route::Source,
     shard::ShardId,
     shared::Choice,
     subscriptions::{GroupId, InterestChange, Matched},
     time::Moment,
 };
-use crate::codec::{QualityOfService, TopicName};
+use crate::codec::QualityOfService;
 
 impl Broker {
     pub(super) fn crossed(&mut self, now: Moment, from: ShardId, parcel: Parcel) {
@@ -27,19 +27,17 @@ impl Broker {
         }
         // What matches the topic of the message before. Nothing but what is said otherwise
         // changes that while a parcel is unpacked.
-        let mut known: Option<(TopicName, Rc<Matched>)> = None;
+        let mut known: Option<Rc<Matched>> = None;
         for unpacked in parcel.unpack() {
             match unpacked {
                 Unpacked::Whole(message) => {
                     known = None;
                     self.said(now, from, message);
                 }
-                Unpacked::Common(number, parts) => {
-                    known.take_if(|(topic, _)| *topic != parts.topic);
-                    let (_, matched) = known.get_or_insert_with(|| {
-                        let matched = self.subscriptions.matched(parts.topic.as_bytes());
-                        (parts.topic.clone(), matched)
-                    });
+                Unpacked::Common(number, topic, parts) => {
+                    known.take_if(|_| topic == Topic::New);
+                    let matched = known
+                        .get_or_insert_with(|| self.subscriptions.matched(parts.topic.as_bytes()));
                     let awaited = parts.qos != QualityOfService::AtMostOnce;
                     self.common(now, parts, matched);
                     if awaited {

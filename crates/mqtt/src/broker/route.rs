@@ -60,6 +60,11 @@ impl Broker {
         if !matched.targets.is_empty() {
             self.send_to_targets(draft.message(), source, &matched);
         }
+        let is_common = matched.groups.is_empty() && retain.is_none();
+        if is_common && matches!(source, Source::Client(_) | Source::Broker) {
+            self.pass_on(draft, matched.shards, &mut reached);
+            return reached;
+        }
         let mut shared: SmallVec<[(ShardId, SharedName); 1]> = SmallVec::new();
         for group in &matched.groups {
             match source {
@@ -142,6 +147,28 @@ impl Broker {
         }
     }
 
+    /// Passes a message to the cores where filters match, and nothing else is to be done.
+    fn pass_on(&mut self, draft: &mut Draft<'_>, matching: ShardSet, reached: &mut Reached) {
+        for shard in matching.iter() {
+            reached.anybody = true;
+            let number = self.pack(shard, draft).unwrap_or_else(|| {
+                let audience = Audience::Matching(Vec::new());
+                self.forward(shard, draft, audience, None)
+            });
+            reached.shards.push((shard, number));
+        }
+    }
+
+    /// Passes a message on as most are: short, and for everybody whose filters match.
+    fn pack(&mut self, shard: ShardId, draft: &Draft<'_>) -> Option<CrossingNumber> {
+        let outline = draft.outline();
+        let is_packed = self.joint.is_none() && self.keeping.is_none() && outline.is_short();
+        is_packed.then(|| {
+            self.counters.forwarded += 1;
+            self.crossing.pack(shard, &outline)
+        })
+    }
+
     /// Passes a message to the cores that want it.
     fn send_to_shards(
         &mut self,
@@ -208,17 +235,6 @@ impl Broker {
         retain: Option<Stamp>,
     ) -> CrossingNumber {
         self.counters.forwarded += 1;
-        // Most are short, and for everybody whose filters match.
-        let is_common = retain.is_none()
-            && self.joint.is_none()
-            && self.keeping.is_none()
-            && matches!(&audience, Audience::Matching(shared) if shared.is_empty());
-        if is_common {
-            let outline = draft.outline();
-            if outline.is_short() {
-                return self.crossing.pack(shard, &outline);
-            }
-        }
         let forwarded = ForwardedPublish {
             message: draft.message().parts().clone(),
             audience,
