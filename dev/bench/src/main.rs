@@ -5,6 +5,7 @@
 
 mod certificate;
 mod cores;
+mod filler;
 mod interrupt;
 mod load;
 mod measure;
@@ -80,6 +81,9 @@ enum Protocol {
     Tcp(tcp::Arguments),
     /// The Thrift proxy beside our own HTTP/1.1 proxy.
     Thrift(thrift::Arguments),
+    /// Keeps a core busy until it is ended.
+    #[command(name = filler::COMMAND, hide = true)]
+    Fill,
 }
 
 impl Arguments {
@@ -124,6 +128,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(Protocol::Thrift(arguments)) = &arguments.protocol {
         return thrift::run(arguments);
+    }
+    if let Some(Protocol::Fill) = &arguments.protocol {
+        filler::fill();
     }
     if arguments.list {
         for workload in workload::ALL {

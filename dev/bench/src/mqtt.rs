@@ -15,6 +15,7 @@ mod swarm;
 mod workload;
 
 use crate::cores::{self, Cores};
+use crate::filler::Filler;
 use crate::interrupt;
 use anyhow::{Context, Result};
 use brokers::{Broker, Needs, Peer, Site};
@@ -130,6 +131,8 @@ fn measure(
                     Peer::start(Broker::Tidegate, site, needs)
                 };
                 let peers = vec![start(1)?, start(2)?];
+                // One worker leaves half of the load's core idle, two leave none of it.
+                let _filler = Filler::start(site.cores, site.directory)?;
                 let results = interleave(peers, Kind::Closed(flow), arguments)?;
                 report.add_workers(workload, &results[0], &results[1]);
             }

@@ -25,7 +25,7 @@ pub(crate) fn gather(
     tidegate: Option<&Path>,
     rumqttd: Option<&Path>,
 ) -> Result<Found> {
-    for name in ["taskset", "setpriv"] {
+    for name in ["taskset", "setpriv", "chrt"] {
         find(name).with_context(|| format!("{name} is missing: install util-linux"))?;
     }
     let mut brokers = brokers.to_vec();

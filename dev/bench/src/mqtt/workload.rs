@@ -35,7 +35,8 @@ pub(crate) enum Kind {
     ///
     /// Each of two has half of the clients, and half of what is published crosses, as with the
     /// clients of a real broker (see [`publishers`](super::load::publishers)). The second one
-    /// shares its core with the load, which costs it a little: there are two cores.
+    /// shares its core with the load, which costs it a little: there are two cores. Neither
+    /// is ever idle, see [`Filler`](crate::filler::Filler).
     Workers(Flow),
 }
 
