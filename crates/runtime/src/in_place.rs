@@ -84,7 +84,7 @@ impl Memory {
         let steps = steps(wanted);
         // While a thread ends there may be no spare pieces any more.
         let kept = steps.and_then(|steps| SPARE.try_with(|spare| spare.take(steps)).ok()?);
-        let layout = steps.map_or(not_empty(wanted), layout_of);
+        let layout = steps.map_or_else(|| not_empty(wanted), layout_of);
         Self {
             place: kept.unwrap_or_else(|| allocate(layout)),
             layout,
@@ -277,11 +277,14 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_a_few_and_frees_them_at_its_end() {
-        let thread = std::thread::spawn(|| {
-            let many: Vec<_> = (0..2 * KEPT_MAX).map(|_| future(|| async {})).collect();
-            drop(many);
-            SPARE.with(|spare| spare.pieces[0].borrow().len())
+        let kept = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let many: Vec<_> = (0..2 * KEPT_MAX).map(|_| future(|| async {})).collect();
+                drop(many);
+                SPARE.with(|spare| spare.pieces[0].borrow().len())
+            });
+            thread.join().ok()
         });
-        assert_eq!(thread.join().ok(), Some(KEPT_MAX));
+        assert_eq!(kept, Some(KEPT_MAX));
     }
 }
