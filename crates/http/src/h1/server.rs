@@ -261,6 +261,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
         slot: &mut Option<RequestHead>,
     ) -> Result<Arrival, Fault> {
         let mut is_held_up = false;
+        let mut size = self.reads;
         poll_fn(|cx| {
             let mut wire = self.wire.borrow_mut();
             loop {
@@ -277,7 +278,7 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                         }
                     }
                 }
-                match wire.poll_fill(cx, self.reads) {
+                match wire.poll_fill(cx, size) {
                     // A reset or an end in the middle of a head: nobody is left to answer.
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(Arrival::End)),
                     Poll::Ready(Ok(_)) => {}
@@ -288,6 +289,8 @@ impl<'a, H: HttpHandler> Connection<'a, H> {
                         // Most heads come whole, and need no limit.
                         if !std::mem::replace(&mut is_held_up, true) {
                             wire.deadline.arm(self.settings.timeouts.header);
+                            size = BufferSize::Head;
+                            wire.shrink_input();
                         }
                         return wire.deadline.poll_elapsed(cx).map(|()| {
                             Err(Fault::late(

@@ -114,6 +114,18 @@ impl Wire {
         }
     }
 
+    /// Puts a little that is unread into a buffer of a head's size: by sending slowly nobody
+    /// has more of the memory than that.
+    pub(crate) fn shrink_input(&mut self) {
+        let head = BufferSize::Head.bytes();
+        if self.input.capacity() > 2 * head && self.input.len() < head {
+            let mut small = buffer::take(BufferSize::Head);
+            small.extend_from_slice(&self.input);
+            let large = std::mem::replace(&mut self.input, small);
+            buffer::give(large, BufferSize::Body);
+        }
+    }
+
     /// Gives the read buffer back; only when nothing unread is in it.
     pub(crate) fn release_input(&mut self) {
         debug_assert!(self.input.is_empty());
@@ -197,5 +209,36 @@ impl Wire {
             return Poll::Ready(());
         }
         self.poll_stalled(cx, limit, 0).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use tidegate_runtime::local;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_head_does_not_hold_a_large_buffer() {
+        local::block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+            let mut wire = Wire::new(Io::from_tcp(stream.unwrap()), &Limits::default());
+            wire.input = buffer::take(BufferSize::Body);
+            wire.input.extend_from_slice(b"GET / HT");
+            wire.shrink_input();
+            assert_eq!(wire.input, "GET / HT");
+            assert!(wire.input.capacity() <= 2 * BufferSize::Head.bytes());
+            // Much that is unread stays where it is.
+            let much = vec![b'x'; BufferSize::Head.bytes()];
+            wire.input = buffer::take(BufferSize::Body);
+            wire.input.extend_from_slice(&much);
+            let place = wire.input.as_ptr();
+            wire.shrink_input();
+            assert_eq!((&*wire.input, wire.input.as_ptr()), (&*much, place));
+        });
     }
 }
