@@ -2,7 +2,8 @@
 //!
 //! The future of a request is kilobytes, of which it writes a part. A worker keeps the memory
 //! of a few that have ended: the one given back last is the next one's, while it is still in
-//! the processor's cache. An allocator gives that which has been free for longest.
+//! the processor's cache. Allocators with lists of free pieces, as mimalloc, give the one that
+//! has been free for longest.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::RefCell;

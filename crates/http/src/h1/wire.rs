@@ -88,8 +88,8 @@ impl Wire {
             self.make_room(size);
         }
         let read = self.io.poll_read_into(cx, &mut self.input);
-        if read.is_pending() && self.input.is_empty() {
-            self.release_input();
+        if read.is_pending() {
+            self.return_input();
         }
         read
     }
@@ -109,9 +109,16 @@ impl Wire {
 
     /// Gives the read buffer back if there is one with nothing unread in it.
     pub(crate) fn return_input(&mut self) {
-        if self.input.capacity() > 0 && self.input.is_empty() {
-            self.release_input();
+        if self.input.capacity() == 0 || !self.input.is_empty() {
+            return;
         }
+        let input = std::mem::take(&mut self.input);
+        let size = if input.capacity() > BufferSize::Body.bytes() / 2 {
+            BufferSize::Body
+        } else {
+            BufferSize::Head
+        };
+        buffer::give(input, size);
     }
 
     /// Puts a little that is unread into a buffer of a head's size: by sending slowly nobody
@@ -124,18 +131,6 @@ impl Wire {
             let large = std::mem::replace(&mut self.input, small);
             buffer::give(large, BufferSize::Body);
         }
-    }
-
-    /// Gives the read buffer back; only when nothing unread is in it.
-    pub(crate) fn release_input(&mut self) {
-        debug_assert!(self.input.is_empty());
-        let input = std::mem::take(&mut self.input);
-        let size = if input.capacity() > BufferSize::Body.bytes() / 2 {
-            BufferSize::Body
-        } else {
-            BufferSize::Head
-        };
-        buffer::give(input, size);
     }
 
     /// Writes what is in the outbox. Fails with [`io::ErrorKind::TimedOut`] when
